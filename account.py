@@ -1,0 +1,262 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import datetime as dt
+import hmac
+import json
+import logging
+
+import stripe
+
+from trytond import config
+from trytond.i18n import gettext
+from trytond.model import Index, ModelSQL, ModelView, Unique, dualmethod, fields
+from trytond.pool import Pool
+from trytond.pyson import Eval, TimeDelta
+from trytond.rpc import RPC
+from trytond.transaction import Transaction
+
+from .common import attempt, new_key
+from .exceptions import StripeKeyModifiedWarning
+from .gateway import (
+    API_BASE, MAX_NETWORK_RETRIES, TIMEOUT, StripeDenied, StripeFailure,
+    StripeRefused, connect)
+
+SECTION = 'account_payment_stripe'
+STRIPE_JS = 'https://js.stripe.com/endive/stripe.js'
+
+logger = logging.getLogger(__name__)
+
+
+class Account(ModelSQL, ModelView):
+    __name__ = 'account.payment.stripe.account'
+
+    name = fields.Char("Name", required=True)
+    secret_key = fields.Char("Secret Key", required=True)
+    publishable_key = fields.Char("Publishable Key", required=True)
+    webhook_identifier = fields.Char("Webhook Identifier", readonly=True)
+    webhook_endpoint = fields.Function(
+        fields.Char(
+            "Webhook Endpoint",
+            help="The URL to be called by Stripe."),
+        'on_change_with_webhook_endpoint')
+    webhook_signing_secret = fields.Char(
+        "Webhook Signing Secret",
+        states={
+            'invisible': ~Eval('webhook_identifier'),
+            },
+        help="The Stripe's signing secret of the webhook.")
+    last_event = fields.Char("Last Event", readonly=True)
+    setup_intent_delay = fields.TimeDelta(
+        "Setup Intent Delay", required=True,
+        domain=[
+            ('setup_intent_delay', '>=', TimeDelta()),
+            ],
+        help="The delay before cancelling setup intent not succeeded.")
+    error_message = fields.Char(
+        "Error", readonly=True,
+        states={
+            'invisible': ~Eval('error_message'),
+            },
+        help="What Stripe said when it last refused the secret key.")
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        table = cls.__table__()
+        cls._sql_constraints = [
+            ('webhook_identifier_unique',
+                Unique(table, table.webhook_identifier),
+                'account_payment_stripe.msg_webhook_identifier_unique'),
+            ]
+        cls._sql_indexes.add(
+            Index(table, (table.webhook_identifier, Index.Equality())))
+        cls._buttons.update({
+                'new_identifier': {
+                    'icon': 'tryton-refresh',
+                    },
+                })
+        if Pool.test:
+            cls.__rpc__['webhook'] = RPC(
+                readonly=False, instantiate=0, check_access=False)
+
+    @classmethod
+    def default_setup_intent_delay(cls):
+        return dt.timedelta(days=30)
+
+    @fields.depends('webhook_identifier')
+    def on_change_with_webhook_endpoint(self, name=None):
+        if not self.webhook_identifier:
+            return ''
+        Router = Pool().get(SECTION, type='router')
+        return Router.url_for(
+            'webhooks_endpoint', _method='POST',
+            account=self.webhook_identifier)
+
+    @classmethod
+    def copy(cls, accounts, default=None):
+        default = default.copy() if default is not None else {}
+        for name in [
+                'webhook_identifier', 'webhook_signing_secret', 'last_event',
+                'error_message']:
+            default.setdefault(name)
+        return super().copy(accounts, default=default)
+
+    @classmethod
+    @ModelView.button
+    def new_identifier(cls, accounts):
+        for account in accounts:
+            if account.webhook_identifier:
+                account.webhook_identifier = None
+            else:
+                account.webhook_identifier = new_key()
+        cls.save(accounts)
+
+    @classmethod
+    def check_modification(cls, mode, accounts, values=None, external=False):
+        super().check_modification(
+            mode, accounts, values=values, external=external)
+        if mode == 'write' and external and values.keys() & {
+                'secret_key', 'publishable_key'}:
+            cls._check_key_modified(accounts, values)
+
+    @classmethod
+    def _check_key_modified(cls, accounts, values):
+        pool = Pool()
+        Warning = pool.get('res.user.warning')
+        for account in accounts:
+            if all(getattr(account, name) == values[name]
+                    for name in ['secret_key', 'publishable_key']
+                    if name in values):
+                continue
+            key = Warning.format('stripe_key_modified', [account])
+            if Warning.check(key):
+                raise StripeKeyModifiedWarning(
+                    key, gettext(
+                        'account_payment_stripe.msg_stripe_key_modified',
+                        account=account.rec_name))
+
+    @classmethod
+    def on_modification(cls, mode, accounts, field_names=None):
+        super().on_modification(mode, accounts, field_names=field_names)
+        if mode == 'write' and 'secret_key' in field_names:
+            cls.write([a for a in accounts if a.error_message], {
+                    'error_message': None,
+                    })
+
+    @property
+    def gateway(self):
+        "The door to Stripe of this account"
+        return connect(
+            self.secret_key,
+            api_base=config.get(SECTION, 'api_base', default=API_BASE),
+            max_network_retries=config.getint(
+                SECTION, 'max_network_retries', default=MAX_NETWORK_RETRIES),
+            timeout=config.getint(SECTION, 'timeout', default=TIMEOUT))
+
+    @property
+    def stripe_js(self):
+        "The URL of Stripe.js"
+        return config.get(SECTION, 'stripe_js', default=STRIPE_JS)
+
+    @dualmethod
+    def note_denied(cls, accounts, failure):
+        """Show on the accounts what Stripe said of the key, None: nothing.
+
+        Writes only a change.
+        """
+        message = failure.message if failure else None
+        cls.write(
+            [a for a in accounts if a.error_message != message],
+            {'error_message': message})
+
+    @classmethod
+    def from_identifier(cls, identifier):
+        "Return the account of the webhook identifier or None"
+        for account in cls.search([
+                    ('webhook_identifier', '=', identifier),
+                    ]):
+            if hmac.compare_digest(
+                    account.webhook_identifier.encode(), identifier.encode()):
+                return account
+
+    def read_webhook(self, body, signature):
+        """Return the dictionary of the event posted to the webhook.
+
+        body: the bytes as received.
+        Raises ValueError if it is not an event that Stripe sent.
+        Raises StripeFailure if Stripe has to be asked and can not answer.
+        Source: https://docs.stripe.com/webhooks#verify-events
+        """
+        try:
+            body = body.decode('utf-8')
+            if self.webhook_signing_secret:
+                stripe.WebhookSignature.verify_header(
+                    body, signature or '', self.webhook_signing_secret,
+                    tolerance=stripe.Webhook.DEFAULT_TOLERANCE)
+            event = json.loads(body)
+            if event['object'] != 'event':
+                raise TypeError
+            event['data']['object']['id']
+        except (stripe.SignatureVerificationError,
+                ValueError, TypeError, KeyError, RecursionError):
+            raise ValueError("Not an event of Stripe") from None
+        if not self.webhook_signing_secret:
+            # Anybody could have posted it
+            try:
+                event = self.gateway.events.retrieve(
+                    _identifier(event['id'])).to_dict()
+            except StripeRefused as e:
+                raise ValueError(e.message) from None
+        return event
+
+    @dualmethod
+    def webhook(cls, accounts, event):
+        """Apply the event once on the records of the accounts.
+
+        event: the dictionary of a Stripe event.
+        Return True when it is applied, False if it must be sent again and
+        None if it is of no interest.
+        """
+        Event = Pool().get('account.payment.stripe.event')
+        result = None
+        for account in accounts:
+            received = Event.receive(account, event)
+            if received is not None:
+                result = received if result is None else result and received
+        return result
+
+    @classmethod
+    def fetch_events(cls, accounts=None):
+        """Apply what happened at Stripe, oldest first.
+
+        For accounts with a webhook only the events that were not delivered.
+        Commits event by event.
+        Source: https://docs.stripe.com/webhooks/process-undelivered-events
+        """
+        pool = Pool()
+        Event = pool.get('account.payment.stripe.event')
+        if accounts is None:
+            accounts = cls.search([])
+        for account_id in list(map(int, accounts)):
+            account = cls(account_id)
+            Event.try_failed(account)
+            try:
+                if account.webhook_identifier:
+                    Event.fetch_undelivered(account)
+                else:
+                    Event.fetch_new(account)
+            except StripeFailure as e:
+                logger.warning(
+                    "can not read the events of account %s: %s (%s)",
+                    account_id, e.code, e.request_id)
+                if isinstance(e, StripeDenied):
+                    attempt(cls.note_denied, [cls(account_id)], e)
+            else:
+                attempt(cls.note_denied, [cls(account_id)], None)
+        Event.clean()
+
+
+def _identifier(value):
+    if not isinstance(value, str) or not value.isidentifier():
+        raise ValueError("Not an identifier of Stripe")
+    return value

@@ -1,0 +1,125 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""What payments and customers share of the checkout page."""
+import hmac
+
+from trytond.i18n import gettext
+from trytond.model import ModelView, fields
+from trytond.pool import Pool
+from trytond.report import Report
+from trytond.transaction import Transaction
+
+from .common import failure_message, new_key
+from .exceptions import StripeError
+from .gateway import StripeFailure
+
+MODULE = 'account_payment_stripe'
+
+
+class CheckoutMixin:
+    __slots__ = ()
+
+    stripe_checkout_needed = fields.Function(
+        fields.Boolean("Stripe Checkout Needed"),
+        'on_change_with_stripe_checkout_needed')
+    stripe_checkout_id = fields.Char(
+        "Stripe Checkout ID", readonly=True, strip=False)
+    stripe_attempt = fields.Integer(
+        "Stripe Attempt", readonly=True,
+        help="Counts the requests that must not repeat the answer "
+        "of an earlier one.")
+
+    @classmethod
+    def copy(cls, records, default=None):
+        default = default.copy() if default is not None else {}
+        default.setdefault('stripe_checkout_id')
+        default.setdefault('stripe_attempt')
+        return super().copy(records, default=default)
+
+    @classmethod
+    @ModelView.button_action('account_payment_stripe.url_checkout')
+    def stripe_checkout(cls, records):
+        """Return the action that opens the checkout page of the record.
+
+        Raises StripeError if Stripe refuses or can not be asked.
+        """
+        url = None
+        for record in cls.stripe_lock(records):
+            record.stripe_ensure_intent()
+            record.stripe_checkout_id = new_key()
+            record.save()
+            url = url or record.stripe_checkout_url
+        return {
+            'url': url,
+            }
+
+    def stripe_ensure_intent(self):
+        """Return the dictionary of the intent of the checkout page, made at
+        Stripe if there is none to go on with.
+
+        Commits, when it raises StripeError because Stripe can not be asked.
+        """
+        try:
+            return self._stripe_ensure_intent(self.stripe_account.gateway)
+        except StripeFailure as e:
+            if e.saved:
+                # Stripe repeats the failure for the same idempotency key
+                self.stripe_attempt = (self.stripe_attempt or 0) + 1
+                self.save()
+                Transaction().commit()
+            raise StripeError(gettext(
+                    'account_payment_stripe.msg_stripe_failure',
+                    record=self.rec_name,
+                    error=failure_message(e))) from None
+
+    def _stripe_ensure_intent(self, gateway):
+        raise NotImplementedError
+
+    def stripe_end_checkout(self):
+        """Bring the record on according to what Stripe says of the intent.
+
+        Raises StripeFailure.
+        """
+        raise NotImplementedError
+
+    @property
+    def stripe_checkout_result(self):
+        """Return what the payer is told: 'open', 'succeeded', 'processing',
+        'authorized' or 'closed'."""
+        raise NotImplementedError
+
+    @property
+    def stripe_checkout_url(self):
+        "The URL of the page, empty if it has not been opened"
+        return self._stripe_checkout_url('checkout')
+
+    @property
+    def stripe_return_url(self):
+        "The URL to which Stripe sends the payer back"
+        return self._stripe_checkout_url('checkout_end')
+
+    def _stripe_checkout_url(self, endpoint):
+        if not self.stripe_checkout_id:
+            return ''
+        Router = Pool().get(MODULE, type='router')
+        return Router.url_for(
+            endpoint, model=self.__class__.__name__,
+            id=self.stripe_checkout_id)
+
+    @classmethod
+    def from_checkout_id(cls, checkout_id):
+        "Return the record of the checkout page or None"
+        for record in cls.search([
+                    ('stripe_checkout_id', '=', checkout_id),
+                    ]):
+            if hmac.compare_digest(
+                    record.stripe_checkout_id.encode(), checkout_id.encode()):
+                return record
+
+
+class CheckoutPage(Report):
+    __name__ = 'account.payment.stripe.checkout'
+
+
+class CheckoutEmail(Report):
+    __name__ = 'account.payment.stripe.email_checkout'

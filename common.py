@@ -1,0 +1,298 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""What several models of the module share."""
+import datetime as dt
+import time
+import uuid
+
+from sql import For
+
+from trytond import backend, config
+from trytond.i18n import gettext
+from trytond.model import fields
+from trytond.pool import Pool
+from trytond.pyson import Bool, Eval
+from trytond.transaction import Transaction
+
+from .amount import AmountError, to_stripe
+from .exceptions import StripeAmountError
+from .gateway import StripeDenied, StripeUnavailable
+
+_EPOCH = dt.datetime(1970, 1, 1)
+
+
+def from_timestamp(seconds):
+    "Return the UTC datetime of Stripe's seconds"
+    return _EPOCH + dt.timedelta(seconds=seconds)
+
+
+def to_timestamp(datetime):
+    "Return Stripe's seconds of the UTC datetime"
+    return int((datetime - _EPOCH).total_seconds())
+
+
+def new_key():
+    "Return an identifier of 122 random bits in 32 hex characters"
+    return uuid.uuid4().hex
+
+
+def stripe_amount(amount, currency, record):
+    """Return the integer in Stripe's minor unit of the Decimal amount.
+
+    Raises StripeAmountError, in words, if Stripe can not express it.
+    """
+    try:
+        return to_stripe(amount, currency.code)
+    except AmountError as e:
+        raise StripeAmountError(gettext(
+                'account_payment_stripe.msg_stripe_amount',
+                record=record.rec_name,
+                currency=currency.rec_name,
+                unit=e.unit)) from None
+
+
+def failure_message(failure):
+    "Return the text that a person can understand about the StripeFailure"
+    if isinstance(failure, StripeUnavailable):
+        return gettext('account_payment_stripe.msg_stripe_unavailable')
+    elif isinstance(failure, StripeDenied):
+        return gettext('account_payment_stripe.msg_stripe_denied')
+    return failure.message
+
+
+def attempt(func, *args, **kwargs):
+    """Return the result of func after it has been committed.
+
+    Starts func over, in a new transaction, when the database reports a
+    conflict.
+    Anything else that it raises has been rolled back.
+    """
+    transaction = Transaction()
+    retry = config.getint('database', 'retry')
+    for count in range(retry + 1):
+        try:
+            result = func(*args, **kwargs)
+            transaction.commit()
+        except backend.DatabaseOperationalError:
+            transaction.rollback()
+            if count == retry:
+                raise
+            time.sleep(0.02 * (count + 1))
+        except BaseException:
+            transaction.rollback()
+            raise
+        else:
+            return result
+
+
+class LeaseMixin:
+    "What a Run carries"
+    __slots__ = ()
+
+    stripe_leased_until = fields.Timestamp("Leased until", readonly=True)
+
+    @classmethod
+    def copy(cls, records, default=None):
+        default = default.copy() if default is not None else {}
+        default.setdefault('stripe_leased_until')
+        return super().copy(records, default=default)
+
+    @classmethod
+    def stripe_lock(cls, records):
+        """Hold the rows until the end of the transaction and return them
+        fresh, without those which are gone.
+
+        Raises DatabaseOperationalError if another transaction changed them.
+        """
+        # lock() would start a whole transaction over for each new record
+        transaction = Transaction()
+        database = transaction.database
+        cursor = transaction.connection.cursor()
+        table = cls.__table__()
+        where = fields.SQL_OPERATORS['in'](table.id, [int(r) for r in records])
+        if database.has_select_for():
+            cursor.execute(*table.select(
+                    table.id, where=where, order_by=[table.id],
+                    for_=For('UPDATE')))
+        else:
+            # SQLite takes the lock with the first change
+            cursor.execute(*table.update([table.id], [table.id], where=where))
+            cursor.execute(*table.select(table.id, where=where))
+        ids = {id_ for id_, in cursor}
+        for cache in transaction.cache.values():
+            if cls.__name__ in cache:
+                for id_ in ids:
+                    cache[cls.__name__].pop(id_, None)
+        return cls.browse([i for i in map(int, records) if i in ids])
+
+
+class ErrorMixin:
+    __slots__ = ()
+
+    stripe_error_message = fields.Char(
+        "Stripe Error Message", readonly=True,
+        states={
+            'invisible': ~Eval('stripe_error_message'),
+            })
+    stripe_error_code = fields.Char(
+        "Stripe Error Code", readonly=True,
+        states={
+            'invisible': ~Eval('stripe_error_code'),
+            })
+    stripe_error_param = fields.Char(
+        "Stripe Error Param", readonly=True,
+        states={
+            'invisible': ~Eval('stripe_error_param'),
+            })
+
+    def set_stripe_error(self, failure):
+        "Show the failure, a StripeFailure, or nothing"
+        self.stripe_error_message = (
+            failure_message(failure) if failure else None)
+        self.stripe_error_code = failure.code if failure else None
+        self.stripe_error_param = failure.param if failure else None
+
+
+class PayWithMixin:
+    "Choose a Stripe customer and one of its sources or payment methods"
+    __slots__ = ()
+
+    stripe_account = fields.Function(
+        fields.Many2One('account.payment.stripe.account', "Stripe Account"),
+        'on_change_with_stripe_account')
+    stripe_customer = fields.Many2One(
+        'account.payment.stripe.customer', "Stripe Customer",
+        ondelete='RESTRICT',
+        domain=[
+            ('party', '=', Eval('party', -1)),
+            ('stripe_account', '=', Eval('stripe_account', -1)),
+            ],
+        states={
+            'invisible': Eval('process_method') != 'stripe',
+            })
+    stripe_customer_source = fields.Char(
+        "Stripe Customer Source",
+        states={
+            'invisible': (
+                (Eval('process_method') != 'stripe')
+                | ~Eval('stripe_customer')),
+            })
+    stripe_customer_source_selection = fields.Function(
+        fields.Selection(
+            'get_stripe_customer_sources', "Stripe Customer Source",
+            states={
+                'invisible': (
+                    ~Eval('stripe_customer')
+                    | Bool(Eval('stripe_customer_payment_method'))
+                    | (Eval('process_method') != 'stripe')),
+                }),
+        'get_stripe_customer_source_selection',
+        setter='set_stripe_customer_source_selection')
+    stripe_customer_payment_method = fields.Char(
+        "Stripe Payment Method",
+        states={
+            'invisible': (
+                (Eval('process_method') != 'stripe')
+                | ~Eval('stripe_customer')),
+            })
+    stripe_customer_payment_method_selection = fields.Function(
+        fields.Selection(
+            'get_stripe_customer_payment_methods', "Stripe Payment Method",
+            states={
+                'invisible': (
+                    ~Eval('stripe_customer')
+                    | Bool(Eval('stripe_customer_source'))
+                    | (Eval('process_method') != 'stripe')),
+                }),
+        'get_stripe_customer_payment_method_selection',
+        setter='set_stripe_customer_payment_method_selection')
+
+    @fields.depends('journal')
+    def on_change_with_stripe_account(self, name=None):
+        if self.journal and self.journal.process_method == 'stripe':
+            return self.journal.stripe_account
+
+    @fields.depends('party')
+    def _on_change_stripe_party(self):
+        self.stripe_customer = None
+        self.stripe_customer_source = None
+        self.stripe_customer_source_selection = None
+        self.stripe_customer_payment_method = None
+        self.stripe_customer_payment_method_selection = None
+
+    @fields.depends(methods=['_on_change_stripe_party'])
+    def on_change_party(self):
+        if hasattr(super(), 'on_change_party'):
+            super().on_change_party()
+        self._on_change_stripe_party()
+
+    @fields.depends('stripe_customer', 'stripe_customer_source')
+    def get_stripe_customer_sources(self):
+        sources = [('', "")]
+        if self.stripe_customer:
+            sources.extend(self.stripe_customer.sources())
+        return _with_value(sources, self.stripe_customer_source)
+
+    @fields.depends('stripe_customer', 'stripe_customer_payment_method')
+    def get_stripe_customer_payment_methods(self):
+        methods = [('', "")]
+        if self.stripe_customer:
+            methods.extend(self.stripe_customer.payment_methods())
+        return _with_value(methods, self.stripe_customer_payment_method)
+
+    @fields.depends('stripe_customer_source_selection')
+    def on_change_stripe_customer_source_selection(self):
+        self.stripe_customer_source = (
+            self.stripe_customer_source_selection or None)
+
+    @fields.depends('stripe_customer_source')
+    def on_change_stripe_customer_source(self):
+        self.stripe_customer_source_selection = self.stripe_customer_source
+
+    @fields.depends('stripe_customer_payment_method_selection')
+    def on_change_stripe_customer_payment_method_selection(self):
+        self.stripe_customer_payment_method = (
+            self.stripe_customer_payment_method_selection or None)
+
+    @fields.depends('stripe_customer_payment_method')
+    def on_change_stripe_customer_payment_method(self):
+        self.stripe_customer_payment_method_selection = (
+            self.stripe_customer_payment_method)
+
+    def get_stripe_customer_source_selection(self, name):
+        return self.stripe_customer_source
+
+    @classmethod
+    def set_stripe_customer_source_selection(cls, records, name, value):
+        cls._set_stripe_selection(records, name, value)
+
+    def get_stripe_customer_payment_method_selection(self, name):
+        return self.stripe_customer_payment_method
+
+    @classmethod
+    def set_stripe_customer_payment_method_selection(
+            cls, records, name, value):
+        cls._set_stripe_selection(records, name, value)
+
+    @classmethod
+    def _set_stripe_selection(cls, records, name, value):
+        # The client clears the stored field itself
+        if value:
+            cls.write(records, {name[:-len('_selection')]: value})
+
+
+def _with_value(selection, value):
+    if value and value not in dict(selection):
+        selection.append((value, value))
+    return selection
+
+
+def company_context(record):
+    "Return a context manager that sets the record's company"
+    return Transaction().set_context(company=record.company.id)
+
+
+def get_pool(*names):
+    "Return the models of the names"
+    pool = Pool()
+    return tuple(pool.get(name) for name in names)

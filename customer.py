@@ -1,0 +1,414 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import logging
+
+from sql import Literal, Null
+from sql.aggregate import Min
+
+from trytond import config
+from trytond.cache import MemoryCache
+from trytond.i18n import gettext
+from trytond.model import (
+    DeactivableMixin, Index, ModelSQL, ModelView, Unique, fields)
+from trytond.pool import Pool
+from trytond.pyson import Bool, Eval
+from trytond.transaction import Transaction
+from trytond.wizard import Button, StateTransition, StateView, Wizard
+
+from .checkout import CheckoutMixin
+from .common import ErrorMixin, LeaseMixin, failure_message
+from .exceptions import StripeError
+from .gateway import StripeFailure
+
+SECTION = 'account_payment_stripe'
+BRANDS = {
+    'amex': "American Express",
+    'diners': "Diners Club",
+    'discover': "Discover",
+    'jcb': "JCB",
+    'mastercard': "Mastercard",
+    'unionpay': "UnionPay",
+    'visa': "Visa",
+    }
+
+logger = logging.getLogger(__name__)
+
+
+class Customer(
+        LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin, ModelSQL,
+        ModelView):
+    __name__ = 'account.payment.stripe.customer'
+    _history = True
+    _rec_name = 'stripe_customer_id'
+
+    party = fields.Many2One(
+        'party.party', "Party", required=True,
+        states={
+            'readonly': (
+                Bool(Eval('stripe_customer_id'))
+                | Bool(Eval('stripe_token'))
+                | Bool(Eval('stripe_setup_intent_id'))),
+            },
+        help="The party that is registered at Stripe.")
+    stripe_account = fields.Many2One(
+        'account.payment.stripe.account', "Account", required=True,
+        states={
+            'readonly': (
+                Bool(Eval('stripe_customer_id'))
+                | Bool(Eval('stripe_token'))
+                | Bool(Eval('stripe_setup_intent_id'))),
+            })
+    stripe_customer_id = fields.Char(
+        "Stripe Customer ID", strip=False,
+        states={
+            'readonly': (
+                Bool(Eval('stripe_customer_id')) & (Eval('id', -1) >= 0)),
+            })
+    stripe_token = fields.Char(
+        "Stripe Token", strip=False,
+        states={
+            'readonly': Bool(Eval('stripe_customer_id')),
+            'invisible': ~Eval('stripe_token'),
+            })
+    stripe_setup_intent_id = fields.Char(
+        "Stripe Setup Intent", readonly=True, strip=False,
+        states={
+            'invisible': ~Eval('stripe_setup_intent_id'),
+            })
+    stripe_payment_method_id = fields.Char(
+        "Stripe Payment Method", readonly=True, strip=False,
+        states={
+            'invisible': True,
+            },
+        help="The payment method to attach.")
+    stripe_sent = fields.Char(
+        "Stripe Sent", readonly=True, strip=False,
+        states={
+            'invisible': True,
+            },
+        help="The digest of what was last sent of the party.")
+    fingerprints = fields.One2Many(
+        'account.payment.stripe.customer.fingerprint', 'customer',
+        "Fingerprints", readonly=True)
+    identical_customers = fields.Many2Many(
+        'account.payment.stripe.customer.identical',
+        'source', 'target', "Identical Customers", readonly=True,
+        states={
+            'invisible': ~Eval('identical_customers'),
+            })
+
+    _sources_cache = MemoryCache(
+        'account_payment_stripe_customer.sources',
+        duration=config.getint(SECTION, 'sources_cache', default=15 * 60),
+        context=False)
+    _payment_methods_cache = MemoryCache(
+        'account_payment_stripe_customer.payment_methods',
+        duration=config.getint(SECTION, 'payment_methods', default=15 * 60),
+        context=False)
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        t = cls.__table__()
+        cls._sql_indexes.update({
+                Index(t, (t.stripe_checkout_id, Index.Equality())),
+                Index(t, (t.stripe_customer_id, Index.Equality())),
+                Index(
+                    t, (t.stripe_setup_intent_id, Index.Equality()),
+                    where=t.stripe_setup_intent_id != Null),
+                Index(
+                    t, (t.id, Index.Range()),
+                    where=(t.stripe_token != Null)
+                    & (t.stripe_customer_id == Null)),
+                Index(
+                    t, (t.id, Index.Range()),
+                    where=(t.active == Literal(False))
+                    & (t.stripe_customer_id != Null)),
+                })
+        cls._buttons.update({
+                'stripe_checkout': {
+                    'invisible': ~Eval('stripe_checkout_needed', False),
+                    'depends': ['stripe_checkout_needed'],
+                    },
+                'stripe_update': {
+                    'invisible': ~Eval('stripe_customer_id'),
+                    'icon': 'tryton-refresh',
+                    'depends': ['stripe_customer_id'],
+                    },
+                'detach_source': {
+                    'invisible': ~Eval('stripe_customer_id'),
+                    'depends': ['stripe_customer_id'],
+                    },
+                'find_identical': {
+                    'invisible': ~Eval('stripe_customer_id'),
+                    'depends': ['stripe_customer_id'],
+                    },
+                })
+
+    def get_rec_name(self, name):
+        return self.stripe_customer_id or super().get_rec_name(name)
+
+    @fields.depends('active', 'stripe_token', 'stripe_customer_id')
+    def on_change_with_stripe_checkout_needed(self, name=None):
+        return bool(
+            self.active
+            and not (self.stripe_token and not self.stripe_customer_id))
+
+    @classmethod
+    def copy(cls, customers, default=None):
+        default = default.copy() if default is not None else {}
+        for name in [
+                'stripe_customer_id', 'stripe_token',
+                'stripe_setup_intent_id', 'stripe_payment_method_id',
+                'stripe_sent', 'stripe_error_message', 'stripe_error_code',
+                'stripe_error_param', 'fingerprints', 'identical_customers']:
+            default.setdefault(name)
+        return super().copy(customers, default=default)
+
+    @classmethod
+    def delete(cls, customers):
+        # They are kept for the payments and deleted at Stripe by cron
+        cls.write(customers, {
+                'active': False,
+                })
+
+    @classmethod
+    def on_modification(cls, mode, customers, field_names=None):
+        super().on_modification(mode, customers, field_names=field_names)
+        if mode == 'write':
+            for customer in customers:
+                customer.clear_stripe_caches()
+
+    def clear_stripe_caches(self):
+        "Forget what Stripe said of the sources and payment methods"
+        self._sources_cache.clear()
+        self._payment_methods_cache.clear()
+
+    def sources(self):
+        """Return the list of id and label of the sources of the customer.
+
+        It is empty if Stripe can not be asked.
+        """
+        return self._cached(self._sources_cache, read_sources)
+
+    def payment_methods(self):
+        """Return the list of id and label of the payment methods.
+
+        It is empty if Stripe can not be asked.
+        """
+        return self._cached(self._payment_methods_cache, read_payment_methods)
+
+    def _cached(self, cache, read):
+        if not self.stripe_customer_id:
+            return []
+        labels = cache.get(self.id)
+        if labels is None:
+            try:
+                labels = [
+                    (o['id'], _label(o)) for o in read(
+                        self.stripe_account.gateway, self.stripe_customer_id)]
+            except StripeFailure as e:
+                logger.warning("can not list what customer %s has: %s (%s)",
+                    self.id, e.code, e.request_id)
+                return []
+            cache.set(self.id, labels)
+        return list(labels)
+
+
+    @classmethod
+    @ModelView.button_action(
+        'account_payment_stripe.wizard_customer_source_detach')
+    def detach_source(cls, customers):
+        return {}
+
+    @classmethod
+    @ModelView.button
+    def find_identical(cls, customers):
+        """Store the fingerprints of the cards of the customers.
+
+        Raises StripeError if Stripe can not be asked.
+        """
+        for customer in customers:
+            if not customer.stripe_customer_id:
+                continue
+            try:
+                fingerprints = read_fingerprints(
+                    customer.stripe_account.gateway,
+                    customer.stripe_customer_id)
+            except StripeFailure as e:
+                raise StripeError(gettext(
+                        'account_payment_stripe.msg_stripe_failure',
+                        record=customer.rec_name,
+                        error=failure_message(e))) from None
+            customer.add_fingerprints(fingerprints)
+
+    def add_fingerprints(self, fingerprints):
+        "Store those of the fingerprints that are new"
+        Fingerprint = Pool().get('account.payment.stripe.customer.fingerprint')
+        known = {f.fingerprint for f in self.fingerprints}
+        Fingerprint.create([{
+                    'customer': self.id,
+                    'fingerprint': fingerprint,
+                    } for fingerprint in sorted(set(fingerprints) - known)])
+
+
+class Fingerprint(ModelSQL):
+    __name__ = 'account.payment.stripe.customer.fingerprint'
+
+    customer = fields.Many2One(
+        'account.payment.stripe.customer', "Customer", required=True,
+        ondelete='CASCADE')
+    fingerprint = fields.Char("Fingerprint", required=True)
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        t = cls.__table__()
+        cls._sql_constraints = [
+            ('customer_fingerprint_unique',
+                Unique(t, t.customer, t.fingerprint),
+                'account_payment_stripe.msg_customer_fingerprint_unique'),
+            ]
+        cls._sql_indexes.add(Index(t, (t.fingerprint, Index.Equality())))
+
+
+class Identical(ModelSQL):
+    "Customers with a card in common"
+    __name__ = 'account.payment.stripe.customer.identical'
+
+    source = fields.Many2One('account.payment.stripe.customer', "Source")
+    target = fields.Many2One('account.payment.stripe.customer', "Target")
+
+    @classmethod
+    def table_query(cls):
+        Fingerprint = Pool().get('account.payment.stripe.customer.fingerprint')
+        source = Fingerprint.__table__()
+        target = Fingerprint.__table__()
+        return (source
+            .join(target, condition=(
+                    (source.fingerprint == target.fingerprint)
+                    & (source.customer != target.customer)))
+            .select(
+                # Several cards in common are one link
+                Min(source.id).as_('id'),
+                source.customer.as_('source'),
+                target.customer.as_('target'),
+                group_by=[source.customer, target.customer]))
+
+
+class SourceDetach(Wizard):
+    __name__ = 'account.payment.stripe.customer.source.detach'
+
+    start_state = 'ask'
+    ask = StateView(
+        'account.payment.stripe.customer.source.detach.ask',
+        'account_payment_stripe.customer_source_detach_ask_view_form', [
+            Button("Cancel", 'end', 'tryton-cancel'),
+            Button("Detach", 'detach', 'tryton-ok', default=True),
+            ])
+    detach = StateTransition()
+
+    def default_ask(self, fields):
+        return {
+            'customer': self.record.id,
+            }
+
+    def transition_detach(self):
+        Customer = self.model
+        customer = Customer(self.ask.customer.id)
+        gateway = customer.stripe_account.gateway
+        source = self.ask.source
+        try:
+            if source.startswith('pm_'):
+                gateway.payment_methods.detach(source)
+            elif source.startswith('src_'):
+                gateway.sources.detach(customer.stripe_customer_id, source)
+            else:
+                gateway.customers.payment_sources.delete(
+                    customer.stripe_customer_id, source)
+        except StripeFailure as e:
+            raise StripeError(gettext(
+                    'account_payment_stripe.msg_stripe_failure',
+                    record=customer.rec_name,
+                    error=failure_message(e))) from None
+        customer.clear_stripe_caches()
+        return 'end'
+
+
+class SourceDetachAsk(ModelView):
+    __name__ = 'account.payment.stripe.customer.source.detach.ask'
+
+    customer = fields.Many2One(
+        'account.payment.stripe.customer', "Customer", readonly=True)
+    source = fields.Selection('get_sources', "Source", required=True)
+
+    @fields.depends('customer')
+    def get_sources(self):
+        sources = [('', "")]
+        if self.customer:
+            sources.extend(self.customer.sources())
+            sources.extend(self.customer.payment_methods())
+        return sources
+
+
+def _list_all(list_, customer):
+    "Return dictionaries of all that the list of the customer has"
+    objects = []
+    page = list_(customer, limit=100).to_dict()
+    objects.extend(page['data'])
+    while page['has_more']:
+        page = list_(
+            customer, limit=100, starting_after=objects[-1]['id']).to_dict()
+        objects.extend(page['data'])
+    return objects
+
+
+def read_sources(gateway, customer):
+    "Return the dictionaries of the sources of the customer at Stripe"
+    return _list_all(gateway.customers.payment_sources.list, customer)
+
+
+def read_payment_methods(gateway, customer):
+    "Return the dictionaries of the payment methods of the customer at Stripe"
+    # Stripe lists cards that are sources also as payment methods
+    return [
+        m for m in _list_all(gateway.customers.payment_methods.list, customer)
+        if m['id'].startswith('pm_')]
+
+
+def read_fingerprints(gateway, customer):
+    "Return the set of the fingerprints of the cards of the customer"
+    objects = (
+        read_sources(gateway, customer)
+        + read_payment_methods(gateway, customer))
+    return set(filter(None, map(_fingerprint, objects)))
+
+
+def _details(object_):
+    "Return the part of the source or payment method that tells of it"
+    if object_['object'] in {'card', 'bank_account'}:
+        return object_
+    return object_.get(object_.get('type')) or {}
+
+
+def _fingerprint(object_):
+    if object_['object'] == 'card' or object_.get('type') == 'card':
+        return _details(object_).get('fingerprint')
+
+
+def _label(object_):
+    "Return how a person recognizes the source or payment method"
+    details = _details(object_)
+    items = []
+    if brand := details.get('brand'):
+        items.append(BRANDS.get(brand, brand))
+    if last4 := details.get('last4'):
+        items.append('****%s' % last4)
+    if details.get('exp_month') and details.get('exp_year'):
+        items.append('%02d/%d' % (details['exp_month'], details['exp_year']))
+    if not items:
+        items.append((object_.get('type') or object_['object'])
+            .replace('_', ' ').title())
+        if email := details.get('email'):
+            items.append(email)
+    return ' '.join(items)

@@ -1,0 +1,360 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import datetime as dt
+import hashlib
+import json
+from functools import partial
+
+from sql import Literal, Null
+
+from trytond.model import ModelView
+from trytond.pool import PoolMeta
+from trytond.transaction import Transaction
+
+from .customer import read_fingerprints
+from .gateway import StripeDenied, StripeFailure, StripeRefused
+from .run import Run
+
+
+class Customer(metaclass=PoolMeta):
+    "Keep customers the same in Tryton and at Stripe"
+    __name__ = 'account.payment.stripe.customer'
+
+    @property
+    def stripe_party_params(self):
+        "The parameters that tell Stripe of the party"
+        party = self.party
+        return {
+            'email': party.email or '',
+            'name': (party.full_name or '')[:256],
+            'phone': (party.phone or party.mobile or '')[:20],
+            'preferred_locales': (
+                [party.lang.code.replace('_', '-')] if party.lang else []),
+            }
+
+    @property
+    def stripe_has_changed(self):
+        "If Stripe knows something else of the party"
+        return self.stripe_sent != self._digest(self.stripe_party_params)
+
+    @property
+    def stripe_create_params(self):
+        params = {k: v for k, v in self.stripe_party_params.items() if v}
+        params['metadata'] = {
+            'tryton_database': Transaction().database.name,
+            'tryton_record': str(self),
+            'tryton_party': self.party.code or str(self.party.id),
+            }
+        return params
+
+    @staticmethod
+    def _digest(params):
+        return hashlib.sha256(
+            json.dumps(params, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def stripe_create_key(self):
+        # Restored databases must not get the customers of the original
+        return 'customer-%s-%s-%s-%s' % (
+            self.id, int(self.create_date.timestamp() * 1e6),
+            self.party.id, self.stripe_attempt or 0)
+
+    @classmethod
+    def stripe_create(cls, customers=None):
+        """Create at Stripe the customers which have a token but no id.
+
+        Commits customer by customer.
+        """
+        def where(table):
+            return (
+                (table.stripe_token != Null)
+                & (table.stripe_token != '')
+                & (table.stripe_customer_id == Null)
+                & (table.active == Literal(True)))
+        Run(cls, partial(cls._steps, cls._create_one)).carry(where, customers)
+
+    @classmethod
+    def stripe_intent_update(cls, customers=None):
+        """Attach the payment methods of the setup intents that succeeded and
+        cancel those which are too old.
+
+        Commits customer by customer.
+        """
+        def where(table):
+            return table.stripe_setup_intent_id != Null
+        Run(cls, partial(cls._steps, cls._intent_update_one)).carry(
+            where, customers)
+
+    @classmethod
+    def stripe_delete(cls, customers=None):
+        """Delete at Stripe the inactive customers.
+
+        Commits customer by customer.
+        """
+        def where(table):
+            return (
+                (table.stripe_customer_id != Null)
+                & (table.active == Literal(False)))
+        Run(cls, partial(cls._steps, cls._delete_one)).carry(where, customers)
+
+    @classmethod
+    @ModelView.button
+    def stripe_update(cls, customers):
+        "Queue to send again what Stripe shall know of the parties"
+        cls.write(customers, {'stripe_sent': None})
+        cls.__queue__.stripe_send(customers)
+
+    @classmethod
+    def stripe_send(cls, customers):
+        """Send what has changed of the parties.
+
+        Commits customer by customer.
+        """
+        def where(table):
+            return (
+                (table.stripe_customer_id != Null)
+                & (table.active == Literal(True)))
+        Run(cls, partial(cls._steps, cls._send_one)).carry(where, customers)
+
+    @classmethod
+    def _steps(cls, steps, id_, run):
+        "Yield the calls of the steps and keep what their failure means"
+        account = cls(id_).stripe_account
+        if account.id in run.denied:
+            return
+        try:
+            yield from steps(id_, account.gateway)
+        except StripeFailure as e:
+            if isinstance(e, StripeDenied):
+                run.denied.add(account.id)
+                Account = account.__class__
+                Account.note_denied([Account(account.id)], e)
+            for customer in cls.stripe_lock([id_]):
+                if e.saved:
+                    customer.stripe_attempt = (
+                        customer.stripe_attempt or 0) + 1
+                customer.set_stripe_error(e)
+                if isinstance(e, StripeRefused):
+                    # The token or payment method is of no use anymore
+                    customer.stripe_token = None
+                    customer.stripe_payment_method_id = None
+                customer.save()
+
+    @classmethod
+    def _create(cls, id_, gateway):
+        "Create the customer at Stripe with its new payment method, if any"
+        customer = cls(id_)
+        params = customer.stripe_create_params
+        sent = cls._digest(customer.stripe_party_params)
+        if customer.stripe_payment_method_id:
+            params['payment_method'] = customer.stripe_payment_method_id
+            params['invoice_settings'] = {
+                'default_payment_method': customer.stripe_payment_method_id,
+                }
+        elif customer.stripe_token:
+            params['source'] = customer.stripe_token
+        created = yield partial(
+            gateway.customers.create, **params,
+            idempotency_key=customer.stripe_create_key)
+        customer, = cls.stripe_lock([id_])
+        customer.stripe_customer_id = created.id
+        customer.stripe_token = None
+        customer.stripe_payment_method_id = None
+        customer.stripe_sent = sent
+        customer.set_stripe_error(None)
+        customer.save()
+        yield from cls._find_identical(id_, gateway)
+
+    @classmethod
+    def _find_identical(cls, id_, gateway):
+        customer = cls(id_)
+        customer_id = customer.stripe_customer_id
+        try:
+            found = yield partial(read_fingerprints, gateway, customer_id)
+        except StripeFailure:
+            # It can be done with the button
+            return
+        for customer in cls.stripe_lock([id_]):
+            customer.add_fingerprints(found)
+
+    @classmethod
+    def _create_one(cls, id_, gateway):
+        customer, = cls.stripe_lock([id_])
+        if customer.stripe_customer_id or not customer.stripe_token:
+            return
+        if (customer.stripe_token.startswith('tok_')
+                and not customer.stripe_payment_method_id):
+            # Stripe does not take the token of a card for a customer anymore
+            method = yield partial(
+                gateway.payment_methods.create,
+                type='card', card={'token': customer.stripe_token},
+                idempotency_key='%s-method' % customer.stripe_create_key)
+            customer, = cls.stripe_lock([id_])
+            customer.stripe_payment_method_id = method.id
+            customer.save()
+        yield from cls._create(id_, gateway)
+
+    @classmethod
+    def _intent_update_one(cls, id_, gateway):
+        customer, = cls.stripe_lock([id_])
+        intent_id = customer.stripe_setup_intent_id
+        if not intent_id:
+            return
+        try:
+            intent = yield partial(gateway.setup_intents.retrieve, intent_id)
+        except StripeRefused as e:
+            if e.missing:
+                cls._forget_intent(id_, intent_id)
+                return
+            raise
+        if intent.status == 'succeeded':
+            yield from cls._attach(
+                id_, gateway, intent_id, intent.payment_method)
+        elif intent.status == 'canceled':
+            cls._forget_intent(id_, intent_id)
+        elif (intent.status != 'processing'
+                and cls._is_old(intent, cls(id_).stripe_account)):
+            try:
+                yield partial(gateway.setup_intents.cancel, intent_id)
+            except StripeRefused as e:
+                if e.unexpected_state:
+                    # It has just succeeded, the next run attaches
+                    return
+                raise
+            cls._forget_intent(id_, intent_id)
+
+    @classmethod
+    def _is_old(cls, intent, account):
+        created = dt.datetime.fromtimestamp(
+            intent.created, dt.timezone.utc).replace(tzinfo=None)
+        return dt.datetime.now() - created > account.setup_intent_delay
+
+    @classmethod
+    def _attach(cls, id_, gateway, intent_id, method):
+        customer, = cls.stripe_lock([id_])
+        customer_id = customer.stripe_customer_id
+        if customer_id:
+            # Stripe answers the same when it is attached already
+            yield partial(
+                gateway.payment_methods.attach, method, customer=customer_id)
+        else:
+            customer.stripe_payment_method_id = method
+            customer.save()
+            yield from cls._create(id_, gateway)
+        cls._forget_intent(id_, intent_id)
+        if customer_id:
+            yield from cls._find_identical(id_, gateway)
+
+    @classmethod
+    def _forget_intent(cls, id_, intent_id):
+        for customer in cls.stripe_lock([id_]):
+            if customer.stripe_setup_intent_id == intent_id:
+                customer.stripe_setup_intent_id = None
+                customer.set_stripe_error(None)
+                customer.save()
+
+    @classmethod
+    def _delete_one(cls, id_, gateway):
+        customer_id = cls(id_).stripe_customer_id
+        try:
+            yield partial(gateway.customers.delete, customer_id)
+        except StripeRefused as e:
+            if not e.missing:
+                raise
+        for customer in cls.stripe_lock([id_]):
+            customer.stripe_token = None
+            customer.stripe_customer_id = None
+            customer.stripe_sent = None
+            customer.save()
+
+    @classmethod
+    def _send_one(cls, id_, gateway):
+        customer = cls(id_)
+        params = customer.stripe_party_params
+        if not customer.stripe_has_changed:
+            return
+        digest = cls._digest(params)
+        yield partial(
+            gateway.customers.update, customer.stripe_customer_id, **params)
+        for customer in cls.stripe_lock([id_]):
+            customer.stripe_sent = digest
+            customer.set_stripe_error(None)
+            customer.save()
+
+    def _stripe_ensure_intent(self, gateway):
+        if self.stripe_setup_intent_id:
+            intent = gateway.setup_intents.retrieve(
+                self.stripe_setup_intent_id).to_dict()
+            if intent['status'] not in {'canceled', 'succeeded'}:
+                return intent
+            if intent['status'] == 'succeeded':
+                self._attach_now(gateway, intent)
+            self.stripe_attempt = (self.stripe_attempt or 0) + 1
+        params = {
+            'usage': 'off_session',
+            'automatic_payment_methods': {'enabled': True},
+            'metadata': self.stripe_create_params['metadata'],
+            }
+        if self.stripe_customer_id:
+            params['customer'] = self.stripe_customer_id
+        intent = gateway.setup_intents.create(
+            **params, idempotency_key='%s-setup' % self.stripe_create_key)
+        self.stripe_setup_intent_id = intent.id
+        self.save()
+        return intent.to_dict()
+
+    def _attach_now(self, gateway, intent):
+        "Attach what the intent has set up before it is forgotten"
+        method = intent['payment_method']
+        if self.stripe_customer_id:
+            gateway.payment_methods.attach(
+                method, customer=self.stripe_customer_id)
+        else:
+            created = gateway.customers.create(
+                **self.stripe_create_params, payment_method=method,
+                invoice_settings={'default_payment_method': method},
+                idempotency_key=self.stripe_create_key)
+            self.stripe_customer_id = created.id
+            self.stripe_sent = self._digest(self.stripe_party_params)
+        self.stripe_setup_intent_id = None
+        self.set_stripe_error(None)
+        self.save()
+
+    def stripe_end_checkout(self):
+        if not self.stripe_setup_intent_id:
+            return
+        gateway = self.stripe_account.gateway
+        intent = gateway.setup_intents.retrieve(
+            self.stripe_setup_intent_id).to_dict()
+        if intent['status'] == 'succeeded':
+            self._attach_now(gateway, intent)
+            self.__class__.__queue__.find_identical([self])
+
+    @property
+    def stripe_checkout_result(self):
+        if not self.active:
+            return 'closed'
+        elif self.stripe_setup_intent_id:
+            return 'open'
+        return 'succeeded'
+
+    def stripe_checkout_page(self):
+        "Return what the checkout page needs from Stripe"
+        intent = self.stripe_ensure_intent()
+        if intent['status'] == 'processing':
+            return {'result': 'processing'}
+        return {
+            'mode': 'setup',
+            'client_secret': intent['client_secret'],
+            }
+
+    @classmethod
+    def stripe_on_setup_intent(cls, account, event):
+        intent_id = event['data']['object']['id']
+        customers = cls.search([
+                ('stripe_account', '=', account.id),
+                ('stripe_setup_intent_id', '=', intent_id),
+                ])
+        for customer in cls.stripe_lock(customers):
+            customer.stripe_end_checkout()
+        return bool(customers) or None

@@ -1,0 +1,342 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import datetime as dt
+import logging
+
+from trytond.i18n import gettext
+from trytond.model import (
+    Index, ModelSQL, ModelView, Unique, Workflow, fields)
+from trytond.pool import Pool
+from trytond.pyson import Eval
+from trytond.transaction import Transaction, TransactionError
+
+from .common import attempt, failure_message, from_timestamp
+from .gateway import STRIPE_VERSION, StripeFailure, StripeRefused
+
+logger = logging.getLogger(__name__)
+
+PAGE = 100
+# The most that a list of events can be asked for
+MAX_TYPES = 20
+# Stripe keeps and sends again events for 30 days
+KEEP = dt.timedelta(days=40)
+FIRST_DELAY = dt.timedelta(minutes=5)
+LAST_DELAY = dt.timedelta(days=1)
+
+# Type of event: model, its method that applies it
+# The method gets the account and the dictionary of the event and returns True
+# when it is applied and None if it is not about a record.
+HANDLERS = {
+    'charge.succeeded': ('account.payment', 'stripe_on_charge'),
+    'charge.captured': ('account.payment', 'stripe_on_charge'),
+    'charge.expired': ('account.payment', 'stripe_on_charge'),
+    'charge.failed': ('account.payment', 'stripe_on_charge'),
+    'charge.pending': ('account.payment', 'stripe_on_charge'),
+    'charge.refunded': ('account.payment', 'stripe_on_refund'),
+    'charge.refund.updated': ('account.payment', 'stripe_on_refund'),
+    'refund.updated': ('account.payment', 'stripe_on_refund'),
+    'refund.failed': ('account.payment', 'stripe_on_refund'),
+    'charge.dispute.created': ('account.payment', 'stripe_on_dispute'),
+    'charge.dispute.closed': ('account.payment', 'stripe_on_dispute'),
+    'source.chargeable': ('account.payment', 'stripe_on_source'),
+    'source.failed': ('account.payment', 'stripe_on_source'),
+    'source.canceled': ('account.payment', 'stripe_on_source'),
+    'payment_intent.succeeded': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.amount_capturable_updated': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.payment_failed': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.canceled': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'setup_intent.succeeded': (
+        'account.payment.stripe.customer', 'stripe_on_setup_intent'),
+    }
+
+
+class Event(Workflow, ModelSQL, ModelView):
+    __name__ = 'account.payment.stripe.event'
+    _rec_name = 'identifier'
+
+    account = fields.Many2One(
+        'account.payment.stripe.account', "Account", required=True,
+        readonly=True, ondelete='CASCADE')
+    identifier = fields.Char("Identifier", required=True, readonly=True)
+    type = fields.Char("Type", required=True, readonly=True)
+    happened_at = fields.Timestamp("Happened at", readonly=True)
+    error_message = fields.Text(
+        "Error", readonly=True,
+        states={
+            'invisible': ~Eval('error_message'),
+            })
+    tries = fields.Integer("Tries", readonly=True)
+    try_at = fields.Timestamp(
+        "Next Try", readonly=True,
+        states={
+            'invisible': Eval('state') != 'failed',
+            })
+    state = fields.Selection([
+            ('applied', "Applied"),
+            ('failed', "Failed"),
+            ], "State", required=True, readonly=True, sort=False)
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        table = cls.__table__()
+        cls._sql_constraints = [
+            ('identifier_unique',
+                Unique(table, table.account, table.identifier),
+                'account_payment_stripe.msg_event_unique'),
+            ]
+        cls._sql_indexes.update({
+                Index(
+                    table,
+                    (table.account, Index.Equality()),
+                    (table.identifier, Index.Equality())),
+                Index(
+                    table,
+                    (table.try_at, Index.Range()),
+                    where=table.state == 'failed'),
+                Index(table, (table.happened_at, Index.Range())),
+                })
+        cls._order = [('happened_at', 'DESC'), ('id', 'DESC')]
+        cls._transitions = {
+            ('failed', 'applied'),
+            }
+        cls._buttons.update({
+                'try_again': {
+                    'invisible': Eval('state') != 'failed',
+                    'icon': 'tryton-refresh',
+                    'depends': ['state'],
+                    },
+                })
+
+    @classmethod
+    def handlers(cls):
+        "Return the model and method names that handle each type of event"
+        return HANDLERS
+
+    @classmethod
+    def types(cls):
+        "Return the types that can be asked for, None if they are too many"
+        types = list(cls.handlers())
+        return types if len(types) <= MAX_TYPES else None
+
+    @classmethod
+    def receive(cls, account, event):
+        """Apply the event if it has not been.
+
+        event: the dictionary of a Stripe event.
+        Return True when it is applied, now or earlier, and None if it is of
+        no interest.
+        Raises what prevents to apply it.
+        """
+        pool = Pool()
+        try:
+            model, method = cls.handlers()[event['type']]
+        except KeyError:
+            return
+        records = cls.search([
+                ('account', '=', account.id),
+                ('identifier', '=', event['id']),
+                ])
+        if records and records[0].state == 'applied':
+            return True
+        if not getattr(pool.get(model), method)(account, event):
+            return
+        if not records:
+            records = [cls.new(account, event)]
+        for record in records:
+            record.state = 'applied'
+            record.error_message = None
+            record.try_at = None
+        cls.save(records)
+        return True
+
+    @classmethod
+    def new(cls, account, event):
+        return cls(
+            account=account.id,
+            identifier=event['id'],
+            type=event['type'],
+            happened_at=from_timestamp(event['created']),
+            tries=0)
+
+    @classmethod
+    def receive_alone(cls, account, event, after=None):
+        """Apply the event in transactions of its own.
+
+        after: called in the transaction that ends it.
+        Return the same as receive or False if it failed, then the event is
+        kept with its error.
+        Commits, after a roll back of what the transaction holds.
+        """
+        def receive():
+            result = cls.receive(account, event)
+            if after and result is not None:
+                after(event)
+            return result
+
+        def fail(message):
+            cls.keep_failed(account, event, message)
+            if after:
+                after(event)
+        try:
+            return attempt(receive)
+        except TransactionError:
+            raise
+        except StripeFailure as e:
+            logger.warning("event %s failed: %s (%s)",
+                event['id'], e.code, e.request_id)
+            message = failure_message(e)
+        except Exception as e:
+            logger.exception("event %s failed", event['id'])
+            message = '%s: %s' % (e.__class__.__name__, e)
+        attempt(fail, message)
+        return False
+
+    @classmethod
+    def keep_failed(cls, account, event, message):
+        "Keep the event to try it again later"
+        records = cls.search([
+                ('account', '=', account.id),
+                ('identifier', '=', event['id']),
+                ])
+        record = records[0] if records else cls.new(account, event)
+        if record.id and record.state == 'applied':
+            return
+        record.state = 'failed'
+        record.error_message = message
+        record.tries += 1
+        record.try_at = dt.datetime.now() + min(
+            FIRST_DELAY * 2 ** min(record.tries - 1, 10), LAST_DELAY)
+        record.save()
+
+    @classmethod
+    @ModelView.button
+    def try_again(cls, events):
+        for event in events:
+            # Nothing of the event is stored, it holds personal data
+            try:
+                payload = event.account.gateway.events.retrieve(
+                    event.identifier)
+                cls.receive(event.account, payload.to_dict())
+            except StripeFailure as e:
+                cls.keep_failed(event.account, {
+                        'id': event.identifier,
+                        }, failure_message(e))
+
+    @classmethod
+    def try_failed(cls, account):
+        """Try again the failed events of the account that are due.
+
+        Commits event by event.
+        """
+        now = dt.datetime.now()
+        for event in cls.search([
+                    ('account', '=', account.id),
+                    ('state', '=', 'failed'),
+                    ['OR',
+                        ('try_at', '<=', now),
+                        # The clock of the server was set back
+                        ('try_at', '>', now + LAST_DELAY),
+                        ],
+                    ], order=[('try_at', 'ASC'), ('id', 'ASC')]):
+            try:
+                payload = account.gateway.events.retrieve(event.identifier)
+            except StripeRefused as e:
+                attempt(cls.keep_failed, account, {
+                        'id': event.identifier,
+                        }, e.message)
+            except StripeFailure:
+                # The same for all others
+                break
+            else:
+                cls.receive_alone(account, payload.to_dict())
+
+    @classmethod
+    def fetch_new(cls, account):
+        """Apply the events since the last one of the account, oldest first.
+
+        Commits event by event.
+        Raises StripeFailure if they can not be read.
+        """
+        Account = account.__class__
+
+        def move_on(event):
+            Account.write([Account(account.id)], {'last_event': event['id']})
+
+        last = account.last_event
+        for page in _pages_since(account.gateway, last, cls.types()):
+            for event in page:
+                if cls.receive_alone(account, event, after=move_on) is None:
+                    continue
+                last = event['id']
+            if last != page[-1]['id']:
+                # Foreign events cost one write per page
+                attempt(move_on, page[-1])
+                last = page[-1]['id']
+
+    @classmethod
+    def fetch_undelivered(cls, account):
+        """Apply the events that Stripe could not deliver, oldest first.
+
+        Commits event by event.
+        Raises StripeFailure if they can not be read.
+        """
+        for page in _pages_since(
+                account.gateway, None, cls.types(), delivery_success=False):
+            for event in page:
+                cls.receive_alone(account, event)
+
+    @classmethod
+    def clean(cls):
+        "Delete the applied events that Stripe does not send anymore, commits"
+        cursor = Transaction().connection.cursor()
+        table = cls.__table__()
+
+        def delete():
+            cursor.execute(*table.delete(
+                    where=(table.state == 'applied')
+                    & (table.happened_at < dt.datetime.now() - KEEP)))
+        attempt(delete)
+
+
+def is_current(event):
+    "Return if the object of the event has the shape that is known here"
+    return event.get('api_version') == STRIPE_VERSION
+
+
+def _pages_since(gateway, last, types, **params):
+    """Yield lists of dictionaries of the events since the last, oldest first.
+
+    All that Stripe keeps if the last is None or unknown to it.
+    """
+    if types:
+        params['types'] = types
+    params['limit'] = PAGE
+    if last:
+        try:
+            page = gateway.events.list(ending_before=last, **params)
+        except StripeRefused as e:
+            if not e.missing:
+                raise
+            logger.warning("event %s is not kept by Stripe anymore", last)
+            last = None
+    if not last:
+        # They are listed newest first
+        page = gateway.events.list(**params)
+        while page.has_more:
+            page = gateway.events.list(
+                starting_after=page.data[-1].id, **params)
+        # The last page may be short, so it moves on from the oldest
+        if page.data:
+            yield [e.to_dict() for e in reversed(page.data)]
+            page = gateway.events.list(
+                ending_before=page.data[0].id, **params)
+    while page.data:
+        yield [e.to_dict() for e in reversed(page.data)]
+        if not page.has_more:
+            break
+        page = gateway.events.list(ending_before=page.data[0].id, **params)

@@ -1,0 +1,24 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+from trytond.exceptions import UserError, UserWarning
+from trytond.model.exceptions import ValidationError
+
+
+class StripeError(UserError):
+    "Stripe refused or could not be reached while the user waits"
+
+
+class StripeAmountError(ValidationError):
+    "The amount can not be expressed at Stripe"
+
+
+class PaymentPaidError(UserError):
+    "The payment has been paid meanwhile"
+
+
+class StripeKeyModifiedWarning(UserWarning):
+    pass
+
+
+class PartyWithStripeCustomerError(UserError):
+    pass

@@ -1,0 +1,208 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""The one door to Stripe: a client per key and what its failures mean.
+
+Knows no Tryton model, is safe to use from threads.
+"""
+import logging
+import threading
+import time
+from email.utils import parsedate_to_datetime
+from functools import lru_cache, wraps
+
+import stripe
+
+__all__ = [
+    'STRIPE_VERSION', 'StripeDenied', 'StripeFailure', 'StripeKeyReused',
+    'StripeRefused', 'StripeUnavailable', 'connect']
+
+STRIPE_VERSION = '2026-10-28.endive'
+API_BASE = 'https://api.stripe.com'
+TIMEOUT = 30
+MAX_NETWORK_RETRIES = 3
+
+# Codes that mean "later" though their status says "no"
+LATER_CODES = frozenset(
+    ['lock_timeout', 'rate_limit', 'idempotency_key_in_use'])
+
+logger = logging.getLogger(__name__)
+
+
+class _NoBodies(logging.Filter):
+    "Drop the library's debug records because they hold requests and answers"
+
+    def filter(self, record):
+        return record.levelno > logging.DEBUG
+
+
+logging.getLogger('stripe').addFilter(_NoBodies())
+
+
+class StripeFailure(Exception):
+    """What Stripe, or the way to it, answered instead of an object.
+
+    intent: the dictionary of the intent that Stripe joined to the error.
+    at: the same as Gateway.answered_at.
+    saved: if Stripe repeats it for the same idempotency key.
+    """
+    at = None
+    saved = False
+
+    def __init__(self, message, code=None, param=None, decline_code=None,
+            request_id=None, card=False, intent=None):
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.param = param
+        self.decline_code = decline_code
+        self.request_id = request_id
+        self.card = card
+        self.intent = intent
+
+    @property
+    def missing(self):
+        return self.code == 'resource_missing'
+
+    @property
+    def of_intent(self):
+        "If Stripe does not know the intent, or charge, that was asked for"
+        return self.missing and self.param in {'intent', 'charge', 'id'}
+
+    @property
+    def unexpected_state(self):
+        return (self.code or '').endswith('_unexpected_state')
+
+
+class StripeRefused(StripeFailure):
+    "Stripe said no, sending the same again changes nothing"
+
+
+class StripeUnavailable(StripeFailure):
+    "Unknown outcome or not now, try again later"
+
+
+class StripeDenied(StripeFailure):
+    "The key of the account is refused or lacks a permission"
+
+
+class StripeKeyReused(StripeFailure):
+    "The idempotency key was used with other parameters"
+
+
+def classify(error):
+    "Return the StripeFailure that says what the stripe.StripeError means"
+    details = error.error
+    if error.http_status in {401, 403} or (
+            error.http_status is None
+            and isinstance(error, stripe.AuthenticationError)):
+        meaning = StripeDenied
+    elif getattr(details, 'type', None) == 'idempotency_error':
+        meaning = StripeKeyReused
+    elif (error.http_status in {400, 402, 404}
+            and _code(error) not in LATER_CODES):
+        meaning = StripeRefused
+    else:
+        meaning = StripeUnavailable
+    intent = (getattr(details, 'payment_intent', None)
+        or getattr(details, 'setup_intent', None))
+    failure = meaning(
+        error.user_message or str(error),
+        code=_code(error),
+        param=getattr(details, 'param', None) or getattr(error, 'param', None),
+        decline_code=getattr(details, 'decline_code', None),
+        request_id=error.request_id,
+        card=error.http_status == 402,
+        intent=intent.to_dict() if intent else None)
+    # https://docs.stripe.com/api/idempotent_requests
+    failure.saved = (
+        meaning is StripeKeyReused or (error.http_status or 0) >= 500)
+    return failure
+
+
+def _answered_at(headers, started):
+    if date := (headers or {}).get('Date'):
+        sent = parsedate_to_datetime(date).timestamp()
+        return int(sent - (time.monotonic() - started))
+
+
+def _code(error):
+    return getattr(error, 'code', None) or getattr(error.error, 'code', None)
+
+
+class _Service:
+    "A service of the client with keyword parameters and our failures"
+    __slots__ = ('_service', '_gateway', '_name')
+
+    def __init__(self, gateway, service, name):
+        self._gateway = gateway
+        self._service = service
+        self._name = name
+
+    def __getattr__(self, name):
+        attribute = getattr(self._service, name)
+        qualname = '%s.%s' % (self._name, name)
+        if not callable(attribute):
+            return _Service(self._gateway, attribute, qualname)
+
+        @wraps(attribute)
+        def call(*ids, idempotency_key=None, **params):
+            options = {}
+            if idempotency_key:
+                options['idempotency_key'] = idempotency_key
+            started = time.monotonic()
+            try:
+                answer = attribute(*ids, params=params, options=options)
+            except stripe.StripeError as e:
+                failure = classify(e)
+                failure.at = _answered_at(e.headers, started)
+                logger.info("%s %s: %s %s (%s)",
+                    qualname, ' '.join(ids), failure.__class__.__name__,
+                    failure.code or e.http_status, failure.request_id)
+            else:
+                logger.debug("%s %s (%s)", qualname, ' '.join(ids),
+                    answer.last_response and answer.last_response.request_id)
+                self._gateway._local.answered_at = _answered_at(
+                    answer.last_response and answer.last_response.headers,
+                    started)
+                return answer
+            # Out of the except clause to not keep the library's exception,
+            # its body may hold secrets
+            raise failure
+        return call
+
+
+class Gateway:
+    """A client of Stripe for one secret key.
+
+    Services are named as in the library and called with keyword parameters:
+    gateway.payment_intents.create(amount=100, idempotency_key='key').
+    Calls return the library's objects and raise StripeFailure.
+    """
+
+    def __init__(self, key, api_base, max_network_retries, timeout):
+        self._client = stripe.StripeClient(
+            key,
+            stripe_version=STRIPE_VERSION,
+            base_addresses={'api': api_base},
+            max_network_retries=max_network_retries,
+            http_client=stripe.RequestsClient(timeout=timeout))
+        self._local = threading.local()
+
+    def __getattr__(self, name):
+        return _Service(self, getattr(self._client.v1, name), name)
+
+    @property
+    def answered_at(self):
+        """Stripe's time, in seconds, at which the last request of this thread
+        was not yet executed.
+
+        What happened at Stripe before that second is in the answer.
+        """
+        return getattr(self._local, 'answered_at', None)
+
+
+@lru_cache(maxsize=128)
+def connect(key, api_base=API_BASE, max_network_retries=MAX_NETWORK_RETRIES,
+        timeout=TIMEOUT):
+    "Return the Gateway of the secret key, kept for its open connections"
+    return Gateway(key, api_base, max_network_retries, timeout)

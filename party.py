@@ -1,0 +1,117 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+from trytond.pool import Pool, PoolMeta
+from trytond.model import fields
+from trytond.transaction import Transaction
+
+from .common import PayWithMixin
+
+
+class Party(metaclass=PoolMeta):
+    __name__ = 'party.party'
+
+    stripe_customers = fields.One2Many(
+        'account.payment.stripe.customer', 'party', "Stripe Customers")
+
+    def _payment_identical_parties(self):
+        parties = super()._payment_identical_parties()
+        for customer in self.stripe_customers:
+            for identical in customer.identical_customers:
+                parties.add(identical.party)
+        return parties
+
+    @classmethod
+    def copy(cls, parties, default=None):
+        default = default.copy() if default is not None else {}
+        default.setdefault('stripe_customers')
+        return super().copy(parties, default=default)
+
+    @classmethod
+    def on_modification(cls, mode, parties, field_names=None):
+        super().on_modification(mode, parties, field_names=field_names)
+        if mode == 'write':
+            _PartyChanges.add(parties)
+
+
+class ContactMechanism(metaclass=PoolMeta):
+    __name__ = 'party.contact_mechanism'
+
+    @classmethod
+    def on_modification(cls, mode, mechanisms, field_names=None):
+        super().on_modification(mode, mechanisms, field_names=field_names)
+        if mode in {'create', 'write'}:
+            _PartyChanges.add({m.party for m in mechanisms})
+
+    @classmethod
+    def on_delete(cls, mechanisms):
+        callback = super().on_delete(mechanisms)
+        _PartyChanges.add({m.party for m in mechanisms})
+        return callback
+
+
+class _PartyChanges:
+    """Queue once, when the transaction is committed, the update of the
+    customers whose parties have changed for Stripe."""
+
+    def __init__(self):
+        self.parties = set()
+
+    def __eq__(self, other):
+        return isinstance(other, _PartyChanges)
+
+    __hash__ = None
+
+    @classmethod
+    def add(cls, parties):
+        manager = Transaction().join(cls())
+        manager.parties.update(p.id for p in parties if p)
+
+    def tpc_begin(self, transaction):
+        pass
+
+    def commit(self, transaction):
+        parties, self.parties = self.parties, set()
+        if not parties:
+            return
+        Customer = Pool().get('account.payment.stripe.customer')
+        with transaction.set_context(_check_access=False):
+            customers = [
+                c for c in Customer.search([
+                        ('party', 'in', list(parties)),
+                        ('stripe_customer_id', '!=', None),
+                        ])
+                if c.stripe_has_changed]
+            if customers:
+                Customer.__queue__.stripe_send(customers)
+
+    def tpc_vote(self, transaction):
+        pass
+
+    def tpc_finish(self, transaction):
+        pass
+
+    def tpc_abort(self, transaction):
+        self.parties.clear()
+
+
+class ReceptionDirectDebit(PayWithMixin, metaclass=PoolMeta):
+    __name__ = 'party.party.reception_direct_debit'
+
+    def _get_payment(self, line, date, amount):
+        payment = super()._get_payment(line, date, amount)
+        if self.process_method == 'stripe':
+            payment.stripe_customer = self.stripe_customer
+            payment.stripe_customer_source = self.stripe_customer_source
+            payment.stripe_customer_payment_method = (
+                self.stripe_customer_payment_method)
+        return payment
+
+
+class Replace(metaclass=PoolMeta):
+    __name__ = 'party.replace'
+
+    @classmethod
+    def fields_to_replace(cls):
+        return super().fields_to_replace() + [
+            ('account.payment.stripe.customer', 'party'),
+            ]

@@ -1,0 +1,506 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+from trytond import config
+from trytond.i18n import gettext
+from trytond.model import Index, ModelView, Workflow, fields
+from trytond.modules.account_payment.exceptions import (
+    PaymentValidationError, ProcessError)
+from trytond.modules.currency.fields import Monetary
+from trytond.pool import Pool, PoolMeta
+from trytond.pyson import Eval
+from trytond.transaction import Transaction
+
+from .amount import AmountError, from_stripe, to_stripe
+from .checkout import CheckoutMixin
+from .common import (
+    ErrorMixin, LeaseMixin, PayWithMixin, failure_message, new_key,
+    stripe_amount)
+from .exceptions import PaymentPaidError, StripeError
+from .gateway import StripeFailure
+from .state import FINAL, PaymentState
+
+
+class Journal(metaclass=PoolMeta):
+    __name__ = 'account.payment.journal'
+
+    stripe_account = fields.Many2One(
+        'account.payment.stripe.account', "Stripe Account",
+        ondelete='RESTRICT',
+        states={
+            'required': Eval('process_method') == 'stripe',
+            'invisible': Eval('process_method') != 'stripe',
+            })
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        stripe_method = ('stripe', "Stripe")
+        if stripe_method not in cls.process_method.selection:
+            cls.process_method.selection.append(stripe_method)
+
+
+class Group(metaclass=PoolMeta):
+    __name__ = 'account.payment.group'
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        cls._buttons['succeed']['invisible'] |= (
+            Eval('process_method') == 'stripe')
+
+    def process_stripe(self):
+        Payment = Pool().get('account.payment')
+        Payment.stripe_process(self.payments)
+
+
+def _shown(name):
+    return {
+        'invisible': (
+            (Eval('process_method') != 'stripe') | ~Eval(name)),
+        }
+
+
+class Payment(
+        LeaseMixin, CheckoutMixin, ErrorMixin, PayWithMixin,
+        metaclass=PoolMeta):
+    __name__ = 'account.payment'
+
+    stripe_amount = fields.Function(
+        fields.Integer("Stripe Amount"),
+        'get_stripe_amount', setter='set_stripe_amount')
+    stripe_token = fields.Char(
+        "Stripe Token",
+        states={
+            'readonly': Eval('state') != 'draft',
+            **_shown('stripe_token'),
+            })
+    stripe_chargeable = fields.Boolean(
+        "Stripe Chargeable",
+        states={
+            'readonly': Eval('state') != 'draft',
+            'invisible': (
+                (Eval('process_method') != 'stripe')
+                | ~Eval('stripe_token')),
+            })
+    stripe_capture = fields.Boolean(
+        "Stripe Capture",
+        states={
+            'readonly': Eval('state') != 'draft',
+            'invisible': Eval('process_method') != 'stripe',
+            },
+        help="Check to capture the amount as soon as it is authorized.")
+    stripe_capturable = fields.Boolean(
+        "Stripe Capturable", readonly=True,
+        states={
+            'invisible': True,
+            })
+    stripe_captured = fields.Boolean(
+        "Stripe Captured", readonly=True,
+        states={
+            'invisible': True,
+            })
+    stripe_capture_needed = fields.Function(
+        fields.Boolean("Stripe Capture Needed"),
+        'on_change_with_stripe_capture_needed')
+    stripe_idempotency_key = fields.Char(
+        "Stripe Idempotency Key", readonly=True)
+    stripe_payment_intent_id = fields.Char(
+        "Stripe Payment Intent", readonly=True, strip=False,
+        states=_shown('stripe_payment_intent_id'))
+    stripe_intent_status = fields.Selection([
+            (None, ""),
+            ('requires_payment_method', "Requires Payment Method"),
+            ('requires_confirmation', "Requires Confirmation"),
+            ('requires_action', "Requires Action"),
+            ('processing', "Processing"),
+            ('requires_capture', "Requires Capture"),
+            ('canceled', "Canceled"),
+            ('succeeded', "Succeeded"),
+            ], "Stripe Status", readonly=True, sort=False,
+        states=_shown('stripe_intent_status'))
+    stripe_charge_id = fields.Char(
+        "Stripe Charge", readonly=True, strip=False,
+        states=_shown('stripe_charge_id'))
+    stripe_dispute_reason = fields.Char(
+        "Stripe Dispute Reason", readonly=True,
+        states=_shown('stripe_dispute_reason'))
+    stripe_dispute_status = fields.Char(
+        "Stripe Dispute Status", readonly=True,
+        states=_shown('stripe_dispute_status'))
+    stripe_capturable_amount = Monetary(
+        "Authorized", currency='currency', digits='currency', readonly=True,
+        states=_shown('stripe_capturable_amount'),
+        help="What can be captured.")
+    stripe_captured_amount = Monetary(
+        "Captured", currency='currency', digits='currency', readonly=True,
+        states=_shown('stripe_captured_amount'))
+    stripe_refunded_amount = Monetary(
+        "Refunded", currency='currency', digits='currency', readonly=True,
+        states=_shown('stripe_refunded_amount'))
+    stripe_lost_amount = Monetary(
+        "Lost in Disputes", currency='currency', digits='currency',
+        readonly=True, states=_shown('stripe_lost_amount'))
+    stripe_refunds = fields.One2Many(
+        'account.payment.stripe.refund', 'payment', "Stripe Refunds",
+        states={
+            'invisible': (
+                (Eval('process_method') != 'stripe')
+                | (~Eval('stripe_charge_id')
+                    & ~Eval('stripe_payment_intent_id'))),
+            })
+
+    stripe_waiting_for = fields.Selection([
+            (None, ""),
+            ('payer', "Payer"),
+            ('stripe', "Stripe to Answer"),
+            ('account', "Valid Key of the Account"),
+            ('settlement', "Settlement"),
+            ('capture', "Capture"),
+            ('check', "Check of its Error"),
+            ], "Waiting for", readonly=True, sort=False,
+        states=_shown('stripe_waiting_for'))
+    stripe_try_at = fields.Timestamp(
+        "Next Try", readonly=True, states=_shown('stripe_try_at'),
+        help="When Stripe will be asked again.")
+    stripe_tries = fields.Integer("Tries", readonly=True)
+    stripe_state_at = fields.Timestamp("State at", readonly=True)
+    stripe_payment_method_id = fields.Char(
+        "Stripe Payment Method of Token", readonly=True, strip=False)
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        for name in [
+                'stripe_customer', 'stripe_customer_source',
+                'stripe_customer_source_selection',
+                'stripe_customer_payment_method',
+                'stripe_customer_payment_method_selection']:
+            field = getattr(cls, name)
+            field.states['readonly'] = ~Eval('state').in_(
+                ['draft', 'submitted', 'approved'])
+        cls.stripe_error_message.states['invisible'] |= (
+            Eval('state') == 'succeeded')
+        cls.stripe_error_code.states['invisible'] |= (
+            Eval('state') == 'succeeded')
+        cls.stripe_error_param.states['invisible'] |= (
+            Eval('state') == 'succeeded')
+        cls.amount.states['readonly'] &= ~(
+            (Eval('state') == 'processing')
+            & Eval('stripe_capture_needed', False))
+
+        t = cls.__table__()
+        cls._sql_indexes.update({
+                Index(
+                    t, (t.stripe_payment_intent_id, Index.Equality())),
+                Index(t, (t.stripe_charge_id, Index.Equality())),
+                Index(t, (t.stripe_token, Index.Equality())),
+                Index(t, (t.stripe_checkout_id, Index.Equality())),
+                Index(
+                    t, (t.stripe_try_at, Index.Range()),
+                    where=t.state == 'processing'),
+                })
+
+        succeed = cls._buttons['succeed']
+        succeed['invisible'] |= Eval('process_method') == 'stripe'
+        succeed.setdefault('depends', []).append('process_method')
+        cls._buttons.update({
+                'stripe_checkout': {
+                    'invisible': (
+                        ~Eval('state').in_(
+                            ['submitted', 'approved', 'processing'])
+                        | ~Eval('stripe_checkout_needed', False)),
+                    'depends': ['state', 'stripe_checkout_needed'],
+                    },
+                'stripe_do_capture': {
+                    'invisible': (
+                        (Eval('state') != 'processing')
+                        | ~Eval('stripe_capture_needed', False)),
+                    'icon': 'tryton-ok',
+                    'depends': ['state', 'stripe_capture_needed'],
+                    },
+                'stripe_do_pull': {
+                    'invisible': (
+                        (Eval('process_method') != 'stripe')
+                        | ~Eval('state').in_(
+                            ['processing', 'succeeded', 'failed'])
+                        | (~Eval('stripe_charge_id')
+                            & ~Eval('stripe_payment_intent_id'))),
+                    'icon': 'tryton-refresh',
+                    'depends': [
+                        'process_method', 'state', 'stripe_charge_id',
+                        'stripe_payment_intent_id'],
+                    },
+                })
+
+    @classmethod
+    def default_stripe_capture(cls):
+        return True
+
+    @classmethod
+    def default_stripe_capturable(cls):
+        return False
+
+    @classmethod
+    def default_stripe_captured(cls):
+        return False
+
+    @classmethod
+    def default_stripe_chargeable(cls):
+        return False
+
+    def get_stripe_amount(self, name):
+        try:
+            return to_stripe(self.amount, self.currency.code)
+        except AmountError:
+            return None
+
+    @classmethod
+    def set_stripe_amount(cls, payments, name, value):
+        for payment in payments:
+            payment.amount = from_stripe(value, payment.currency.code)
+        cls.save(payments)
+
+    @fields.depends(
+        'process_method', 'state', 'stripe_token', 'stripe_customer_source',
+        'stripe_customer_payment_method', 'stripe_intent_status',
+        'stripe_charge_id', 'stripe_payment_intent_id')
+    def on_change_with_stripe_checkout_needed(self, name=None):
+        if self.process_method != 'stripe':
+            return False
+        if self.stripe_intent_status:
+            # A saved payment method that waits for its confirmation needs
+            # nobody
+            if self.stripe_intent_status in FINAL - {'canceled'}:
+                return False
+            if self.stripe_intent_status == 'requires_payment_method':
+                return True
+        elif self.stripe_charge_id and not self.stripe_payment_intent_id:
+            return False
+        return not (self.stripe_token
+            or self.stripe_customer_source
+            or self.stripe_customer_payment_method)
+
+    @fields.depends(
+        'process_method', 'stripe_capturable', 'stripe_captured')
+    def on_change_with_stripe_capture_needed(self, name=None):
+        return bool(
+            self.process_method == 'stripe'
+            and self.stripe_capturable
+            and not self.stripe_captured)
+
+    @classmethod
+    def view_attributes(cls):
+        return super().view_attributes() + [
+            ('/form//page[@id="stripe"]', 'states', {
+                    'invisible': Eval('process_method') != 'stripe',
+                    }),
+            ]
+
+    @property
+    def stripe_description(self):
+        "What the payment is for, as shown to the payer"
+        items = [self.reference_used or '']
+        if self.origin:
+            items.append(self.origin.rec_name)
+        return ' '.join(filter(None, items)) or self.number
+
+    @classmethod
+    def preprocess_values(cls, mode, values):
+        values = super().preprocess_values(mode, values)
+        if mode == 'create' and not values.get('stripe_idempotency_key'):
+            values['stripe_idempotency_key'] = new_key()
+        return values
+
+    @classmethod
+    def copy(cls, payments, default=None):
+        default = default.copy() if default is not None else {}
+        for name in cls._stripe_own_fields():
+            default.setdefault(name)
+        for name in [
+                'stripe_chargeable', 'stripe_capturable', 'stripe_captured']:
+            default.setdefault(name, False)
+        return super().copy(payments, default=default)
+
+    @classmethod
+    def _stripe_own_fields(cls):
+        "Return the names of the fields about what is at Stripe"
+        return [
+            'stripe_token', 'stripe_payment_method_id',
+            'stripe_idempotency_key', 'stripe_payment_intent_id',
+            'stripe_charge_id', 'stripe_checkout_id', 'stripe_intent_status',
+            'stripe_error_message', 'stripe_error_code', 'stripe_error_param',
+            'stripe_dispute_reason', 'stripe_dispute_status',
+            'stripe_capturable_amount', 'stripe_captured_amount',
+            'stripe_refunded_amount', 'stripe_lost_amount', 'stripe_refunds',
+            'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
+            'stripe_attempt', 'stripe_leased_until', 'stripe_state_at',
+            ]
+
+    @classmethod
+    def validate_fields(cls, payments, field_names):
+        super().validate_fields(payments, field_names)
+        cls._check_stripe_kind(payments, field_names)
+        cls._check_stripe_capture_amount(payments, field_names)
+
+    @classmethod
+    def _check_stripe_kind(cls, payments, field_names):
+        if field_names and not (field_names & {'kind', 'journal'}):
+            return
+        for payment in payments:
+            if (payment.process_method == 'stripe'
+                    and payment.kind != 'receivable'):
+                raise PaymentValidationError(gettext(
+                        'account_payment_stripe.msg_stripe_receivable',
+                        journal=payment.journal.rec_name,
+                        payment=payment.rec_name))
+
+    @classmethod
+    def _check_stripe_capture_amount(cls, payments, field_names):
+        if field_names and 'amount' not in field_names:
+            return
+        for payment in payments:
+            if (payment.state == 'processing'
+                    and payment.stripe_capture_needed
+                    and payment.stripe_capturable_amount is not None
+                    and payment.amount > payment.stripe_capturable_amount):
+                raise PaymentValidationError(gettext(
+                        'account_payment_stripe.msg_stripe_capture_amount',
+                        payment=payment.rec_name))
+
+    @classmethod
+    def _stripe(cls, payments):
+        "Return those of the payments that are paid with Stripe"
+        return [p for p in payments if p.process_method == 'stripe']
+
+    @classmethod
+    @ModelView.button
+    @Workflow.transition('submitted')
+    def submit(cls, payments):
+        for payment in cls._stripe(payments):
+            stripe_amount(payment.amount, payment.currency, payment)
+        super().submit(payments)
+
+    @classmethod
+    @Workflow.transition('processing')
+    def process(cls, payments, group=None):
+        stripe_payments = cls._stripe(payments)
+        cls._set_stripe_customer(stripe_payments)
+        result = super().process(payments, group=group)
+        if stripe_payments:
+            batch = config.getint(
+                'account_payment_stripe', 'queue_batch', default=1000)
+            with Transaction().set_context(queue_batch=batch):
+                cls.__queue__.stripe_charge(stripe_payments)
+        return result
+
+    @classmethod
+    def _set_stripe_customer(cls, payments):
+        Customer = Pool().get('account.payment.stripe.customer')
+        payments = [
+            p for p in payments if not (
+                p.stripe_token
+                or p.stripe_payment_intent_id
+                or p.stripe_charge_id
+                or p.stripe_customer)]
+        if not payments:
+            return
+        customers = {}
+        for customer in Customer.search([
+                    ('party', 'in', list({p.party.id for p in payments})),
+                    ('stripe_customer_id', '!=', None),
+                    ], order=[('id', 'DESC')]):
+            customers[customer.party, customer.stripe_account] = customer
+        for payment in payments:
+            payment.stripe_customer = customers.get(
+                (payment.party, payment.journal.stripe_account))
+        cls.save(payments)
+
+    def process_stripe(self):
+        "Raise ProcessError if there is nothing to pay with"
+        if not (self.stripe_token
+                or self.stripe_payment_intent_id
+                or self.stripe_charge_id
+                or self.stripe_customer):
+            raise ProcessError(gettext(
+                    'account_payment_stripe.msg_no_stripe_token',
+                    payment=self.rec_name))
+        stripe_amount(self.amount, self.currency, self)
+
+    @classmethod
+    @ModelView.button
+    @Workflow.transition('draft')
+    def draft(cls, payments):
+        """Forget the intents after they have been cancelled at Stripe.
+
+        Commits and raises PaymentPaidError if some have been paid meanwhile.
+        """
+        kept = cls._stripe_release(cls._stripe(payments))
+        payments = [p for p in payments if p not in kept]
+        super().draft(payments)
+        if stripe_payments := cls._stripe(payments):
+            cls.write(stripe_payments, {
+                    n: None for n in cls._stripe_own_fields()
+                    if n not in {'stripe_refunds', 'stripe_tries'}
+                    } | {
+                    'stripe_idempotency_key': None,
+                    'stripe_chargeable': False,
+                    })
+            for payment in stripe_payments:
+                # Another intent must not be taken for the one forgotten
+                payment.stripe_idempotency_key = new_key()
+            cls.save(stripe_payments)
+        cls._stripe_tell_kept(kept)
+
+    @classmethod
+    @ModelView.button
+    @Workflow.transition('failed')
+    def fail(cls, payments):
+        """Commits and raises PaymentPaidError if a user wants to fail payments
+        of which Stripe holds money."""
+        kept = []
+        if not Transaction().context.get('_stripe_state'):
+            kept = cls._stripe_release(cls._stripe(payments))
+        super().fail([p for p in payments if p not in kept])
+        cls._stripe_tell_kept(kept)
+
+    @classmethod
+    def _stripe_tell_kept(cls, payments):
+        if not payments:
+            return
+        names = ', '.join(p.rec_name for p in payments[:5])
+        if len(payments) > 5:
+            names += '...'
+        # What Stripe said must stay though the button is refused
+        Transaction().commit()
+        raise PaymentPaidError(gettext(
+                'account_payment_stripe.msg_payment_paid', payments=names))
+
+    @classmethod
+    def _stripe_release(cls, payments):
+        """Make sure that nothing can be paid for the payments anymore.
+
+        Return those that have been paid, after they have been brought up to
+        date.
+        Raises StripeError if Stripe can not be asked.
+        """
+        paid = []
+        for payment in payments:
+            gateway = payment.journal.stripe_account.gateway
+            try:
+                if payment.stripe_payment_intent_id:
+                    state = PaymentState.cancel(
+                        gateway, payment.stripe_payment_intent_id)
+                elif payment.stripe_charge_id:
+                    state = payment.stripe_read()
+                else:
+                    continue
+            except StripeFailure as e:
+                raise StripeError(gettext(
+                        'account_payment_stripe.msg_payment_not_released',
+                        payment=payment.rec_name,
+                        error=failure_message(e))) from None
+            if state:
+                payment.stripe_apply(state)
+                if state.left or state.status == 'processing':
+                    paid.append(payment)
+        return paid

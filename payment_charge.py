@@ -1,0 +1,402 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import datetime as dt
+from functools import partial
+
+from sql import Literal, Null
+
+from trytond.model import ModelView
+from trytond.pool import Pool, PoolMeta
+from trytond.transaction import Transaction
+
+from .common import stripe_amount
+from .gateway import (
+    StripeDenied, StripeFailure, StripeRefused, StripeUnavailable)
+from .payment_state import FIRST_LOOK, LAST_LOOK
+from .run import Run
+from .state import PaymentState
+
+FIRST_RETRY = dt.timedelta(minutes=5)
+LAST_RETRY = dt.timedelta(hours=6)
+
+
+class Payment(metaclass=PoolMeta):
+    """Charge and capture payments.
+
+    The intent is the lock: it is created unconfirmed, its id is committed and
+    only then it is confirmed. As it can succeed only once and always tells
+    what happened to it, nothing is charged twice whatever happens in between.
+    """
+    __name__ = 'account.payment'
+
+    @classmethod
+    def stripe_charge(cls, payments=None):
+        """Charge the payments in processing, and look at those which Stripe
+        did not tell about for a while.
+
+        Commits payment by payment.
+        """
+        now = dt.datetime.now()
+
+        def where(table):
+            condition = cls._stripe_where(table)
+            if payments is None:
+                condition &= cls._stripe_where_company(table)
+                condition &= (
+                    (table.stripe_try_at == Null)
+                    | (table.stripe_try_at <= now)
+                    # The clock of the server was set back
+                    | (table.stripe_try_at > now + LAST_LOOK))
+            return condition
+        Run(cls, cls._stripe_charge_steps).carry(where, payments)
+
+    @classmethod
+    def stripe_capture_(cls, payments=None):
+        """Capture the authorized payments for which it was asked.
+
+        Commits payment by payment.
+        """
+        def where(table):
+            condition = (
+                cls._stripe_where(table)
+                & (table.stripe_capture == Literal(True))
+                & (table.stripe_capturable == Literal(True))
+                & (table.stripe_captured == Literal(False)))
+            if payments is None:
+                condition &= cls._stripe_where_company(table)
+            return condition
+        Run(cls, cls._stripe_capture_steps).carry(where, payments)
+
+    @classmethod
+    def _stripe_where(cls, table):
+        Journal = Pool().get('account.payment.journal')
+        journal = Journal.__table__()
+        return (
+            (table.state == 'processing')
+            & table.journal.in_(journal.select(
+                    journal.id, where=journal.process_method == 'stripe')))
+
+    @classmethod
+    def _stripe_where_company(cls, table):
+        if company := Transaction().context.get('company'):
+            return table.company == company
+        return Literal(True)
+
+    @classmethod
+    @ModelView.button
+    def stripe_do_capture(cls, payments):
+        for payment in payments:
+            stripe_amount(payment.amount, payment.currency, payment)
+        cls.write(payments, {'stripe_capture': True})
+        cls.__queue__.stripe_capture_(payments)
+
+    @property
+    def stripe_metadata(self):
+        "What names the record in the Stripe dashboard"
+        return {
+            'tryton_database': Transaction().database.name,
+            'tryton_record': str(self),
+            'tryton_number': self.number,
+            }
+
+    def stripe_intent_params(self):
+        "Return the parameters to create the intent of the payment"
+        params = {
+            'amount': stripe_amount(self.amount, self.currency, self),
+            'currency': self.currency.code.lower(),
+            'capture_method': 'automatic' if self.stripe_capture else 'manual',
+            'automatic_payment_methods': {'enabled': True},
+            'description': self.stripe_description[:1000],
+            'metadata': self.stripe_metadata,
+            }
+        if self.stripe_customer and self.stripe_customer.stripe_customer_id:
+            params['customer'] = self.stripe_customer.stripe_customer_id
+        return params
+
+    @property
+    def stripe_method(self):
+        "The id at Stripe of what to charge without the payer, or None"
+        if self.stripe_token:
+            if not self.stripe_chargeable:
+                return None
+            if self.stripe_token.startswith('tok_'):
+                return self.stripe_payment_method_id
+            return self.stripe_token
+        return (self.stripe_customer_source
+            or self.stripe_customer_payment_method
+            or None)
+
+    @property
+    def stripe_fails_at_once(self):
+        "If the payer is not asked for another payment method"
+        return bool(self.stripe_token or self.stripe_customer_source)
+
+    @property
+    def stripe_create_key(self):
+        # Another key once Stripe has saved a failure under the old one
+        return '%s-%s' % (
+            self.stripe_idempotency_key, self.stripe_attempt or 0)
+
+    def stripe_set_intent(self, intent):
+        "Remember the new intent, the dictionary that Stripe answered"
+        zero = self.amount * 0
+        self.stripe_payment_intent_id = intent['id']
+        self.stripe_intent_status = intent['status']
+        self.stripe_capturable = self.stripe_captured = False
+        self.stripe_capturable_amount = self.stripe_captured_amount = zero
+        self.stripe_refunded_amount = self.stripe_lost_amount = zero
+        self.stripe_charge_id = None
+        self.stripe_try_at = None
+
+    @classmethod
+    def _stripe_charge_steps(cls, id_, run):
+        return cls._stripe_steps(id_, run, cls._stripe_charge_one)
+
+    @classmethod
+    def _stripe_capture_steps(cls, id_, run):
+        return cls._stripe_steps(id_, run, cls._stripe_capture_one)
+
+    @classmethod
+    def _stripe_steps(cls, id_, run, steps):
+        "Yield the calls of the steps and keep what their failure means"
+        payment = cls(id_)
+        account = payment.journal.stripe_account
+        if account.id in run.denied:
+            cls._stripe_wait_for_account(id_)
+            return
+        try:
+            yield from steps(id_, account.gateway)
+        except StripeDenied as e:
+            run.denied.add(account.id)
+            account.__class__.note_denied([account.__class__(account.id)], e)
+            cls._stripe_wait_for_account(id_)
+        except StripeFailure as e:
+            if isinstance(e, StripeRefused) and not e.of_intent:
+                yield from cls._stripe_refuse(id_, account.gateway, e)
+            elif payment := cls._stripe_hold(id_):
+                payment._stripe_try_later(e)
+
+    @classmethod
+    def _stripe_hold(cls, id_):
+        "Return the locked payment, None if it is not in processing anymore"
+        for payment in cls.stripe_lock([id_]):
+            if payment.state == 'processing':
+                return payment
+
+    @classmethod
+    def _stripe_wait_for_account(cls, id_):
+        if payment := cls._stripe_hold(id_):
+            payment.stripe_waiting_for = 'account'
+            payment.stripe_try_at = None
+            payment.save()
+
+    def _stripe_try_later(self, failure):
+        self.stripe_tries = (self.stripe_tries or 0) + 1
+        if failure.saved:
+            self.stripe_attempt = (self.stripe_attempt or 0) + 1
+        self.stripe_waiting_for = (
+            'stripe' if isinstance(failure, StripeUnavailable) else 'check')
+        self.set_stripe_error(failure)
+        self.stripe_try_at = dt.datetime.now() + min(
+            FIRST_RETRY * 2 ** min(self.stripe_tries - 1, 10), LAST_RETRY)
+        self.save()
+
+    def _stripe_look_later(self):
+        self.stripe_tries = (self.stripe_tries or 0) + 1
+        self.stripe_try_at = dt.datetime.now() + min(
+            FIRST_LOOK * 2 ** min(self.stripe_tries - 1, 10), LAST_LOOK)
+        self.save()
+
+    @classmethod
+    def _stripe_refuse(cls, id_, gateway, failure):
+        "Fail the payment for which Stripe said no"
+        payment = cls._stripe_hold(id_)
+        if not payment:
+            return
+        payment.set_stripe_error(failure)
+        payment.save()
+        if payment.stripe_payment_intent_id:
+            yield from cls._stripe_cancel(id_, gateway)
+        else:
+            with Transaction().set_context(_stripe_state=True):
+                cls.fail([payment])
+
+    @classmethod
+    def _stripe_cancel(cls, id_, gateway):
+        "Fail the payment after its intent can not be paid anymore"
+        intent = cls(id_).stripe_payment_intent_id
+        try:
+            state = yield partial(PaymentState.cancel, gateway, intent)
+        except StripeFailure as e:
+            if payment := cls._stripe_hold(id_):
+                payment._stripe_try_later(e)
+        else:
+            payment = cls._stripe_hold(id_)
+            if payment and state:
+                payment.stripe_apply(state)
+
+    @classmethod
+    def _stripe_charge_one(cls, id_, gateway):
+        payment = cls._stripe_hold(id_)
+        if not payment:
+            return
+        if payment.stripe_payment_intent_id or payment.stripe_charge_id:
+            state = yield partial(
+                PaymentState.read, gateway,
+                intent=payment.stripe_payment_intent_id,
+                charge=payment.stripe_charge_id)
+        else:
+            state = yield from cls._stripe_create(id_, gateway)
+        payment = cls._stripe_hold(id_)
+        if not payment or not state:
+            return
+        payment.stripe_apply(state)
+        if payment._stripe_may_confirm(state):
+            yield from cls._stripe_confirm(id_, gateway, state)
+            payment = cls._stripe_hold(id_)
+        if not payment or payment.state != 'processing':
+            return
+        if payment._stripe_refused:
+            yield from cls._stripe_cancel(id_, gateway)
+        else:
+            payment._stripe_look_later()
+
+    @classmethod
+    def _stripe_create(cls, id_, gateway):
+        "Return the state of the new unconfirmed intent"
+        payment = cls(id_)
+        if (payment.stripe_token
+                and payment.stripe_chargeable
+                and payment.stripe_token.startswith('tok_')
+                and not payment.stripe_payment_method_id):
+            method = yield partial(
+                gateway.payment_methods.create,
+                type='card', card={'token': payment.stripe_token},
+                idempotency_key='%s-method' % payment.stripe_create_key)
+            payment = cls._stripe_hold(id_)
+            if not payment:
+                return
+            payment.stripe_payment_method_id = method.id
+            payment.save()
+        method = payment.stripe_method
+        if not method:
+            payment.stripe_waiting_for = 'payer'
+            payment._stripe_look_later()
+            return
+        intent = yield partial(
+            gateway.payment_intents.create, **payment.stripe_intent_params(),
+            payment_method=method, idempotency_key=payment.stripe_create_key)
+        payment = cls._stripe_hold(id_)
+        if not payment or payment.stripe_payment_intent_id:
+            # Drafted or opened on the checkout page meanwhile, the intent
+            # moved no money
+            return
+        payment.stripe_set_intent(intent.to_dict())
+        payment.save()
+        return PaymentState.from_intent(intent.to_dict())
+
+    def _stripe_may_confirm(self, state):
+        "If there is what to confirm and Stripe says that it never was"
+        return bool(
+            self.stripe_payment_intent_id == state.intent
+            and self.stripe_method
+            and not state.error_code
+            and not state.charge
+            and (state.status == 'requires_confirmation'
+                or (state.status == 'requires_payment_method'
+                    and not self._stripe_refused)))
+
+    @classmethod
+    def _stripe_confirm(cls, id_, gateway, state):
+        payment = cls(id_)
+        params = {
+            'payment_method': payment.stripe_method,
+            'return_url': payment.stripe_return_url,
+            'expand': ['latest_charge'],
+            }
+        if payment.stripe_fails_at_once:
+            params['error_on_requires_action'] = True
+        else:
+            params['off_session'] = True
+        # So that a refusal of this attempt is known from one of the payer
+        payment.stripe_intent_status = 'requires_confirmation'
+        payment.save()
+        if state.status == 'requires_payment_method':
+            # It was made for the checkout page
+            customer = payment.stripe_customer
+            yield partial(
+                gateway.payment_intents.update, state.intent,
+                customer=customer.stripe_customer_id if customer else '')
+
+        def confirm():
+            intent = gateway.payment_intents.confirm(state.intent, **params)
+            return intent.to_dict(), gateway.answered_at
+        try:
+            intent, at = yield confirm
+        except StripeRefused as e:
+            if not (e.intent and (e.card or e.unexpected_state)):
+                raise
+            intent, at = e.intent, e.at
+        payment = cls._stripe_hold(id_)
+        if payment:
+            payment.stripe_apply(PaymentState.from_intent(intent, at=at))
+            payment._stripe_add_fingerprint(intent)
+
+    def _stripe_add_fingerprint(self, intent):
+        charge = intent.get('latest_charge')
+        if self.stripe_customer and isinstance(charge, dict):
+            details = charge.get('payment_method_details') or {}
+            fingerprint = (details.get('card') or {}).get('fingerprint')
+            if fingerprint:
+                self.stripe_customer.add_fingerprints([fingerprint])
+
+    @property
+    def _stripe_refused(self):
+        "If the token or source is refused and nothing else is asked for"
+        return (self.stripe_fails_at_once
+            and self.stripe_intent_status == 'requires_payment_method'
+            and bool(self.stripe_error_message))
+
+    @classmethod
+    def _stripe_capture_one(cls, id_, gateway):
+        payment = cls._stripe_hold(id_)
+        if not payment:
+            return
+        state = yield partial(
+            PaymentState.read, gateway,
+            intent=payment.stripe_payment_intent_id,
+            charge=payment.stripe_charge_id)
+        payment = cls._stripe_hold(id_)
+        if not payment:
+            return
+        payment.stripe_apply(state)
+        if state.status != 'requires_capture':
+            return
+        amount = stripe_amount(payment.amount, payment.currency, payment)
+
+        def capture():
+            if state.intent:
+                answer = gateway.payment_intents.capture(
+                    state.intent, amount_to_capture=amount)
+                return PaymentState.from_intent(
+                    answer.to_dict(), at=gateway.answered_at)
+            # Charged by an earlier version
+            answer = gateway.charges.capture(state.charge, amount=amount)
+            return PaymentState.from_charge(
+                answer.to_dict(), at=gateway.answered_at)
+        try:
+            state = yield capture
+        except StripeRefused as e:
+            payment = cls._stripe_hold(id_)
+            if not payment:
+                return
+            if e.unexpected_state:
+                payment.stripe_apply(payment.stripe_read(), sure=True)
+            else:
+                payment.stripe_capture = False
+                payment.set_stripe_error(e)
+                payment.save()
+            return
+        payment = cls._stripe_hold(id_)
+        if payment:
+            payment.stripe_apply(state)

@@ -1,0 +1,128 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import logging
+
+from trytond import config
+from trytond.pool import Pool, PoolMeta
+from trytond.report import get_email
+from trytond.sendmail import send_message_transactional
+from trytond.transaction import Transaction
+
+from .common import new_key
+from .gateway import StripeFailure, StripeKeyReused
+from .state import PaymentState
+
+logger = logging.getLogger(__name__)
+
+
+class Payment(metaclass=PoolMeta):
+    "Let the payer pay at the checkout page"
+    __name__ = 'account.payment'
+
+    def _stripe_ensure_intent(self, gateway):
+        if self.stripe_payment_intent_id:
+            intent = gateway.payment_intents.retrieve(
+                self.stripe_payment_intent_id).to_dict()
+            if intent['status'] != 'canceled' or self.state == 'processing':
+                self.stripe_apply(PaymentState.from_intent(
+                        intent, at=gateway.answered_at), sure=True)
+                return intent
+            self.stripe_attempt = (self.stripe_attempt or 0) + 1
+        while True:
+            try:
+                intent = gateway.payment_intents.create(
+                    **self.stripe_intent_params(),
+                    idempotency_key=self.stripe_create_key).to_dict()
+            except StripeKeyReused:
+                # The record was edited since, the former intent has not been
+                # shown to anybody
+                self.stripe_attempt = (self.stripe_attempt or 0) + 1
+            else:
+                break
+        self.stripe_set_intent(intent)
+        self.save()
+        return intent
+
+    @property
+    def stripe_checkout_result(self):
+        if self.state == 'succeeded':
+            return 'succeeded'
+        elif self.state not in {'submitted', 'approved', 'processing'}:
+            return 'closed'
+        return {
+            'succeeded': 'succeeded',
+            'processing': 'processing',
+            'requires_capture': 'authorized',
+            'canceled': 'closed' if self.state == 'processing' else 'open',
+            }.get(self.stripe_intent_status, 'open')
+
+    def stripe_checkout_page(self):
+        "Return what the checkout page needs from Stripe"
+        intent = self.stripe_ensure_intent()
+        result = self.stripe_checkout_result
+        if result != 'open':
+            return {'result': result}
+        return {
+            'mode': 'payment',
+            'client_secret': intent['client_secret'],
+            'customer_secret': self._stripe_customer_secret(),
+            }
+
+    def _stripe_customer_secret(self):
+        "Return what lets the payer choose and save payment methods"
+        if not (self.stripe_customer
+                and self.stripe_customer.stripe_customer_id):
+            return
+        try:
+            session = self.stripe_account.gateway.customer_sessions.create(
+                customer=self.stripe_customer.stripe_customer_id,
+                components={
+                    'payment_element': {
+                        'enabled': True,
+                        'features': {
+                            'payment_method_redisplay': 'enabled',
+                            # Those made by the API are unspecified
+                            'payment_method_allow_redisplay_filters': [
+                                'always', 'limited', 'unspecified'],
+                            'payment_method_save': 'enabled',
+                            'payment_method_save_usage': 'off_session',
+                            },
+                        },
+                    })
+        except StripeFailure as e:
+            # It can be paid without
+            logger.warning("no customer session for %s: %s (%s)",
+                self, e.code, e.request_id)
+            return
+        return session.client_secret
+
+    def stripe_end_checkout(self):
+        if self.stripe_payment_intent_id:
+            self.stripe_apply(self.stripe_read(), sure=True)
+            if self.stripe_customer:
+                # The payment method may have been saved
+                self.stripe_customer.clear_stripe_caches()
+
+    def stripe_mail_checkout(self):
+        "Send the link of the checkout page to the party with the transaction"
+        pool = Pool()
+        ActionReport = pool.get('ir.action.report')
+        ModelData = pool.get('ir.model.data')
+        Lang = pool.get('ir.lang')
+        to_address = self.party.email
+        if not to_address:
+            logger.warning("no e-mail address to send the checkout of %s",
+                self.rec_name)
+            return
+        if not self.stripe_checkout_id:
+            self.stripe_checkout_id = new_key()
+            self.save()
+        language = self.party.lang or Lang.get()
+        report = ActionReport(ModelData.get_id(
+                'account_payment_stripe', 'report_email_checkout'))
+        with Transaction().set_context(language=language.code):
+            message, title = get_email(report, self, [language])
+        message['From'] = config.get('email', 'from')
+        message['To'] = to_address
+        message['Subject'] = title
+        send_message_transactional(message)

@@ -1,0 +1,279 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import datetime as dt
+
+from trytond.i18n import gettext
+from trytond.model import ModelView
+from trytond.pool import Pool, PoolMeta
+from trytond.transaction import Transaction
+
+from .amount import from_stripe
+from .common import failure_message, from_timestamp, to_timestamp
+from .event import is_current
+from .exceptions import StripeError
+from .gateway import StripeFailure
+from .state import FINAL, PaymentState
+
+# When to look at Stripe whether a payment went on without an event
+FIRST_LOOK = dt.timedelta(hours=1)
+LAST_LOOK = dt.timedelta(days=1)
+
+
+class Payment(metaclass=PoolMeta):
+    "Bring payments to the state that Stripe tells"
+    __name__ = 'account.payment'
+
+    def stripe_apply(self, state, sure=False):
+        """Bring the payment, which is locked, to the PaymentState and save it.
+
+        sure: if it was read after the payment has been locked.
+        Any order and repetition of states ends in the same as the last one
+        alone: what is final at Stripe is never taken back and what may be
+        older than what is known is read again.
+        Raises StripeFailure if it has to be and can not be read again.
+        """
+        if not state.complete and not state.final and (
+                self.stripe_intent_status in FINAL):
+            return
+        if not sure and self._stripe_may_be_old(state):
+            state = self.stripe_read()
+        status = self.stripe_intent_status
+        before = self._stripe_snapshot()
+        currency = self.currency.code
+        self.stripe_payment_intent_id = (
+            state.intent or self.stripe_payment_intent_id)
+        self.stripe_charge_id = state.charge or self.stripe_charge_id
+        self.stripe_intent_status = state.status
+        if state.at is not None:
+            at = from_timestamp(state.at)
+            self.stripe_state_at = max(self.stripe_state_at or at, at)
+        self.stripe_captured_amount = from_stripe(state.captured, currency)
+        self.stripe_capturable_amount = from_stripe(state.capturable, currency)
+        if state.complete:
+            self.stripe_refunded_amount = from_stripe(state.refunded, currency)
+            self.stripe_lost_amount = from_stripe(state.lost, currency)
+            if state.dispute_status:
+                self.stripe_dispute_reason = state.dispute_reason
+                self.stripe_dispute_status = state.dispute_status
+        if state.error_message or state.status == 'succeeded':
+            self.stripe_error_message = state.error_message
+            self.stripe_error_code = state.error_code
+            self.stripe_error_param = state.error_param
+        self.stripe_captured = bool(state.captured)
+        self.stripe_capturable = state.status == 'requires_capture'
+        self._stripe_wait(state)
+        refused = (
+            state.status == 'requires_payment_method'
+            and state.error_message
+            # Those at the checkout page are told there
+            and status in {'requires_confirmation', 'processing'})
+        if refused and self.stripe_fails_at_once:
+            self.stripe_try_at = None
+        if self._stripe_snapshot() != before:
+            self.save()
+        self._stripe_move(state)
+        if refused and not self.stripe_fails_at_once:
+            self.stripe_mail_checkout()
+
+    def _stripe_may_be_old(self, state):
+        if state.final and not state.complete:
+            return self.stripe_refunded_amount is None
+        return self.stripe_state_at is not None and (
+            state.at is None
+            or state.at <= to_timestamp(self.stripe_state_at))
+
+    def _stripe_snapshot(self):
+        return [getattr(self, n) for n in [
+                'stripe_payment_intent_id', 'stripe_charge_id',
+                'stripe_intent_status', 'stripe_state_at',
+                'stripe_captured_amount', 'stripe_capturable_amount',
+                'stripe_refunded_amount', 'stripe_lost_amount',
+                'stripe_dispute_reason', 'stripe_dispute_status',
+                'stripe_error_message', 'stripe_error_code',
+                'stripe_error_param', 'stripe_captured', 'stripe_capturable',
+                'stripe_waiting_for', 'stripe_try_at', 'stripe_tries']]
+
+    def _stripe_wait(self, state):
+        "Set what the payment waits for and when to look at it again"
+        waiting_for = {
+            'requires_payment_method': 'payer',
+            'requires_action': 'payer',
+            'requires_confirmation': 'stripe',
+            'processing': 'settlement',
+            'requires_capture': 'capture',
+            }.get(state.status)
+        if waiting_for != self.stripe_waiting_for:
+            self.stripe_waiting_for = waiting_for
+            self.stripe_tries = 0
+        if not waiting_for:
+            self.stripe_try_at = None
+
+    @property
+    def stripe_left_amount(self):
+        "The Decimal of what is left with the company"
+        left = (self.stripe_captured_amount
+            - (self.stripe_refunded_amount or 0)
+            - (self.stripe_lost_amount or 0))
+        return max(left, left * 0)
+
+    def _stripe_move(self, state):
+        "Move to the state that follows from what is stored"
+        cls = self.__class__
+        with Transaction().set_context(
+                _stripe_state=True, _skip_warnings=True,
+                company=self.company.id):
+            if state.status == 'succeeded':
+                left = self.stripe_left_amount
+                if self.amount != left or (
+                        self.state in {'submitted', 'approved'}):
+                    # For the modules which made something of the old amount
+                    cls.proceed([self])
+                    self.amount = left
+                    self.save()
+                if left:
+                    if self.state != 'succeeded':
+                        cls.succeed([self])
+                elif self.state != 'failed':
+                    cls.fail([self])
+            elif state.status == 'canceled':
+                if self.state in {'processing', 'succeeded'}:
+                    cls.fail([self])
+            elif state.status in {'processing', 'requires_capture'}:
+                if self.state != 'processing':
+                    cls.proceed([self])
+
+    def stripe_read(self):
+        """Return the complete PaymentState.
+
+        Raises StripeFailure.
+        """
+        return PaymentState.read(
+            self.journal.stripe_account.gateway,
+            intent=self.stripe_payment_intent_id,
+            charge=self.stripe_charge_id)
+
+    @classmethod
+    @ModelView.button
+    def stripe_do_pull(cls, payments):
+        """Bring the payments to the state that Stripe tells now.
+
+        Raises StripeError if Stripe can not be asked.
+        """
+        for payment in payments:
+            if not (payment.stripe_payment_intent_id
+                    or payment.stripe_charge_id):
+                continue
+            payment, = cls.stripe_lock([payment])
+            try:
+                payment.stripe_apply(payment.stripe_read(), sure=True)
+            except StripeFailure as e:
+                raise StripeError(gettext(
+                        'account_payment_stripe.msg_stripe_failure',
+                        record=payment.rec_name,
+                        error=failure_message(e))) from None
+
+    @classmethod
+    def _stripe_find(cls, account, intent=None, charge=None):
+        "Return the locked payments of the account with the ids of Stripe"
+        clauses = []
+        if intent:
+            clauses.append(('stripe_payment_intent_id', '=', intent))
+        if charge:
+            clauses.append(('stripe_charge_id', '=', charge))
+        payments = []
+        # Two searches use an index each
+        for clause in clauses:
+            payments = cls.search([clause])
+            if payments:
+                break
+        payments = [
+            p for p in payments if p.journal.stripe_account == account]
+        return cls.stripe_lock(payments) if payments else []
+
+    @classmethod
+    def _stripe_apply_event(cls, payments, event, state=None):
+        "Apply the state of the event, or without one what Stripe tells now"
+        for payment in payments:
+            if state is not None and is_current(event):
+                state.at = event['created']
+                payment.stripe_apply(state)
+            else:
+                payment.stripe_apply(payment.stripe_read(), sure=True)
+        return bool(payments) or None
+
+    @classmethod
+    def stripe_on_payment_intent(cls, account, event):
+        intent = event['data']['object']
+        payments = cls._stripe_find(account, intent=intent['id'])
+        if not payments:
+            return
+        return cls._stripe_apply_event(
+            payments, event, PaymentState.from_intent(intent))
+
+    @classmethod
+    def stripe_on_charge(cls, account, event):
+        charge = event['data']['object']
+        intent = charge.get('payment_intent')
+        if intent:
+            payments = cls._stripe_find(account, intent=intent)
+            if not payments:
+                return
+            state = None
+            if charge['status'] == 'succeeded' and charge['captured']:
+                # Final for its intent also
+                state = PaymentState.from_charge(charge)
+            return cls._stripe_apply_event(payments, event, state)
+        payments = cls._stripe_find(account, charge=charge['id'])
+        return cls._stripe_apply_event(payments, event)
+
+    @classmethod
+    def stripe_on_refund(cls, account, event):
+        Refund = Pool().get('account.payment.stripe.refund')
+        object_ = event['data']['object']
+        refund_id = None
+        if object_['object'] == 'refund':
+            charge = object_.get('charge')
+            refund_id = object_['id']
+        else:
+            charge = object_['id']
+        payments = cls._stripe_find(
+            account, intent=object_.get('payment_intent'), charge=charge)
+        if not payments:
+            return
+        # A refund can fail weeks later so only Stripe knows the sum
+        result = cls._stripe_apply_event(payments, event)
+        if refund_id:
+            Refund.stripe_update(payments, refund_id)
+        return result
+
+    @classmethod
+    def stripe_on_dispute(cls, account, event):
+        dispute = event['data']['object']
+        payments = cls._stripe_find(
+            account, intent=dispute.get('payment_intent'),
+            charge=dispute.get('charge'))
+        return cls._stripe_apply_event(payments, event)
+
+    @classmethod
+    def stripe_on_source(cls, account, event):
+        source = event['data']['object']
+        payments = [
+            p for p in cls.search([
+                    ('stripe_token', '=', source['id']),
+                    ])
+            if p.journal.stripe_account == account]
+        if not payments:
+            return
+        payments = cls.stripe_lock(payments)
+        if event['type'] == 'source.chargeable':
+            cls.write(payments, {'stripe_chargeable': True})
+            cls.__queue__.stripe_charge(
+                [p for p in payments if p.state == 'processing'])
+        else:
+            # An intent has events of its own
+            failed = [
+                p for p in payments
+                if p.state == 'processing' and not p.stripe_payment_intent_id]
+            with Transaction().set_context(_stripe_state=True):
+                cls.fail(failed)
+        return True

@@ -1,0 +1,256 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+from trytond.i18n import gettext
+from trytond.model import Index, ModelSQL, ModelView, Workflow, fields
+from trytond.model.exceptions import AccessError
+from trytond.modules.account_payment.exceptions import PaymentValidationError
+from trytond.modules.company.model import (
+    employee_field, reset_employee, set_employee)
+from trytond.modules.currency.fields import Monetary
+from trytond.pyson import Eval, If
+
+from .amount import AmountError, from_stripe, to_stripe
+from .common import ErrorMixin, LeaseMixin, new_key, stripe_amount
+
+
+class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
+    __name__ = 'account.payment.stripe.refund'
+
+    payment = fields.Many2One(
+        'account.payment', "Payment", required=True, ondelete='RESTRICT',
+        domain=[
+            ('process_method', '=', 'stripe'),
+            ['OR',
+                ('stripe_charge_id', '!=', None),
+                ('stripe_payment_intent_id', '!=', None),
+                ],
+            If(Eval('state') == 'draft',
+                ('state', 'in', ['processing', 'succeeded']),
+                ()),
+            ],
+        states={
+            'readonly': Eval('state') != 'draft',
+            })
+    company = fields.Function(
+        fields.Many2One('company.company', "Company"),
+        'on_change_with_company', searcher='search_company')
+    currency = fields.Function(
+        fields.Many2One('currency.currency', "Currency"),
+        'on_change_with_currency')
+    amount = Monetary(
+        "Amount", currency='currency', digits='currency', required=True,
+        domain=[
+            ('amount', '>', 0),
+            ],
+        states={
+            'readonly': Eval('state') != 'draft',
+            })
+    stripe_amount = fields.Function(
+        fields.Integer("Stripe Amount"),
+        'get_stripe_amount', setter='set_stripe_amount')
+    reason = fields.Selection([
+            (None, ""),
+            ('duplicate', "Duplicate"),
+            ('fraudulent', "Fraudulent"),
+            ('requested_by_customer', "Requested by Customer"),
+            ], "Reason",
+        states={
+            'readonly': Eval('state') != 'draft',
+            })
+    submitted_by = employee_field(
+        "Submitted by",
+        states=['submitted', 'approved', 'processing', 'succeeded', 'failed'])
+    approved_by = employee_field(
+        "Approved by",
+        states=['approved', 'processing', 'succeeded', 'failed'])
+    state = fields.Selection([
+            ('draft', "Draft"),
+            ('submitted', "Submitted"),
+            ('approved', "Approved"),
+            ('processing', "Processing"),
+            ('succeeded', "Succeeded"),
+            ('failed', "Failed"),
+            ], "State", readonly=True, sort=False)
+    stripe_idempotency_key = fields.Char(
+        "Stripe Idempotency Key", readonly=True)
+    stripe_refund_id = fields.Char(
+        "Stripe Refund", readonly=True, strip=False,
+        states={
+            'invisible': ~Eval('stripe_refund_id'),
+            })
+    stripe_attempt = fields.Integer("Stripe Attempt", readonly=True)
+    stripe_tries = fields.Integer("Tries", readonly=True)
+    stripe_try_at = fields.Timestamp(
+        "Next Try", readonly=True,
+        states={
+            'invisible': ~Eval('stripe_try_at'),
+            },
+        help="When Stripe will be asked again.")
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        cls.__access__.add('payment')
+        t = cls.__table__()
+        cls._sql_indexes.update({
+                Index(t, (t.payment, Index.Range())),
+                Index(
+                    t, (t.state, Index.Equality(cardinality='low')),
+                    where=t.state.in_([
+                            'draft', 'submitted', 'approved', 'processing'])),
+                Index(t, (t.stripe_refund_id, Index.Equality())),
+                })
+        cls._order.insert(0, ('id', 'DESC'))
+        cls._transitions |= {
+            ('draft', 'submitted'),
+            ('submitted', 'draft'),
+            ('submitted', 'approved'),
+            ('approved', 'draft'),
+            ('approved', 'processing'),
+            ('approved', 'succeeded'),
+            ('approved', 'failed'),
+            ('processing', 'succeeded'),
+            ('processing', 'failed'),
+            ('succeeded', 'failed'),
+            ('succeeded', 'processing'),
+            ('failed', 'processing'),
+            ('failed', 'succeeded'),
+            }
+        cls._buttons.update({
+                'draft': {
+                    'invisible': ~Eval('state').in_(['submitted', 'approved']),
+                    'icon': 'tryton-back',
+                    'depends': ['state'],
+                    },
+                'submit': {
+                    'invisible': Eval('state') != 'draft',
+                    'icon': 'tryton-forward',
+                    'depends': ['state'],
+                    },
+                'approve': {
+                    'invisible': Eval('state') != 'submitted',
+                    'icon': 'tryton-forward',
+                    'depends': ['state'],
+                    },
+                })
+
+    @classmethod
+    def default_state(cls):
+        return 'draft'
+
+    @fields.depends('payment', '_parent_payment.company')
+    def on_change_with_company(self, name=None):
+        return self.payment.company if self.payment else None
+
+    @classmethod
+    def search_company(cls, name, clause):
+        nested = clause[0][len(name):]
+        return [('payment.' + name + nested, *clause[1:])]
+
+    @fields.depends('payment', '_parent_payment.currency')
+    def on_change_with_currency(self, name=None):
+        return self.payment.currency if self.payment else None
+
+    @fields.depends('payment', 'amount', '_parent_payment.amount')
+    def on_change_payment(self):
+        if self.payment and self.amount is None:
+            self.amount = self.payment.amount
+
+    def get_stripe_amount(self, name):
+        try:
+            return to_stripe(self.amount, self.currency.code)
+        except AmountError:
+            return None
+
+    @classmethod
+    def set_stripe_amount(cls, refunds, name, value):
+        for refund in refunds:
+            refund.amount = from_stripe(value, refund.currency.code)
+        cls.save(refunds)
+
+    def get_rec_name(self, name):
+        return '%s (%s)' % (
+            self.payment.rec_name, self.stripe_refund_id or self.id)
+
+    @classmethod
+    def search_rec_name(cls, name, clause):
+        operator = clause[1]
+        bool_op = 'AND' if operator.startswith(('!', 'not ')) else 'OR'
+        return [bool_op,
+            ('payment.rec_name', *clause[1:]),
+            ('stripe_refund_id', *clause[1:]),
+            ]
+
+    @classmethod
+    def preprocess_values(cls, mode, values):
+        values = super().preprocess_values(mode, values)
+        if mode == 'create' and not values.get('stripe_idempotency_key'):
+            values['stripe_idempotency_key'] = new_key()
+        return values
+
+    @classmethod
+    def copy(cls, refunds, default=None):
+        default = default.copy() if default is not None else {}
+        for name in [
+                'submitted_by', 'approved_by', 'stripe_idempotency_key',
+                'stripe_refund_id', 'stripe_error_message',
+                'stripe_error_code', 'stripe_error_param', 'stripe_attempt',
+                'stripe_tries', 'stripe_try_at']:
+            default.setdefault(name)
+        return super().copy(refunds, default=default)
+
+    @classmethod
+    def check_modification(cls, mode, refunds, values=None, external=False):
+        super().check_modification(
+            mode, refunds, values=values, external=external)
+        if mode == 'delete' or (
+                mode == 'write' and external
+                and values.keys() & {
+                    'payment', 'amount', 'stripe_amount', 'reason'}):
+            for refund in refunds:
+                if refund.state != 'draft':
+                    raise AccessError(gettext(
+                            'account_payment_stripe.msg_refund_draft',
+                            refund=refund.rec_name))
+
+    @classmethod
+    @ModelView.button
+    @Workflow.transition('draft')
+    @reset_employee('submitted_by', 'approved_by')
+    def draft(cls, refunds):
+        pass
+
+    @classmethod
+    @ModelView.button
+    @Workflow.transition('submitted')
+    @set_employee('submitted_by')
+    def submit(cls, refunds):
+        for refund in refunds:
+            stripe_amount(refund.amount, refund.currency, refund)
+            if refund.amount > refund.payment.amount:
+                raise PaymentValidationError(gettext(
+                        'account_payment_stripe.msg_refund_amount',
+                        refund=refund.rec_name,
+                        payment=refund.payment.rec_name))
+
+    @classmethod
+    @ModelView.button
+    @Workflow.transition('approved')
+    @set_employee('approved_by')
+    def approve(cls, refunds):
+        cls.__queue__.stripe_create(refunds)
+
+    @classmethod
+    @Workflow.transition('processing')
+    def process(cls, refunds):
+        pass
+
+    @classmethod
+    @Workflow.transition('succeeded')
+    def succeed(cls, refunds):
+        pass
+
+    @classmethod
+    @Workflow.transition('failed')
+    def fail(cls, refunds):
+        pass

@@ -1,0 +1,228 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import datetime as dt
+from functools import partial
+
+from sql import Null
+
+from trytond.pool import PoolMeta
+from trytond.transaction import Transaction
+
+from .common import stripe_amount
+from .gateway import StripeDenied, StripeFailure, StripeRefused
+from .run import Run
+from .state import PaymentState
+
+# Stripe's status: state here
+# https://docs.stripe.com/refunds
+STATES = {
+    'pending': 'processing',
+    'requires_action': 'processing',
+    'succeeded': 'succeeded',
+    'failed': 'failed',
+    'canceled': 'failed',
+    }
+METADATA = 'tryton_refund'
+FIRST_RETRY = dt.timedelta(minutes=5)
+LAST_RETRY = dt.timedelta(days=1)
+
+
+class Refund(metaclass=PoolMeta):
+    """Send refunds to Stripe.
+
+    A refund names the record in its metadata. The refunds of the payment are
+    listed before it is sent again, so that it is never sent twice.
+    """
+    __name__ = 'account.payment.stripe.refund'
+
+    @classmethod
+    def stripe_create(cls, refunds=None):
+        """Send the approved refunds and look at those in processing.
+
+        Commits refund by refund.
+        """
+        now = dt.datetime.now()
+
+        def where(table):
+            condition = table.state.in_(['approved', 'processing'])
+            if refunds is None:
+                condition &= (
+                    (table.stripe_try_at == Null)
+                    | (table.stripe_try_at <= now)
+                    # The clock of the server was set back
+                    | (table.stripe_try_at > now + LAST_RETRY))
+            return condition
+        Run(cls, cls._stripe_steps).carry(where, refunds)
+
+    @property
+    def stripe_metadata(self):
+        return {
+            'tryton_database': Transaction().database.name,
+            'tryton_record': str(self),
+            METADATA: self.stripe_idempotency_key,
+            }
+
+    @property
+    def stripe_create_params(self):
+        params = {
+            'amount': stripe_amount(self.amount, self.currency, self),
+            'metadata': self.stripe_metadata,
+            }
+        if self.payment.stripe_payment_intent_id:
+            params['payment_intent'] = self.payment.stripe_payment_intent_id
+        else:
+            params['charge'] = self.payment.stripe_charge_id
+        if self.reason:
+            params['reason'] = self.reason
+        return params
+
+    @property
+    def stripe_create_key(self):
+        # Another key once Stripe has saved a failure under the old one,
+        # but never while a request may still be under way
+        return '%s-%s' % (
+            self.stripe_idempotency_key, self.stripe_attempt or 0)
+
+    @classmethod
+    def _stripe_hold(cls, id_):
+        for refund in cls.stripe_lock([id_]):
+            if refund.state in {'approved', 'processing'}:
+                return refund
+
+    @classmethod
+    def _stripe_steps(cls, id_, run):
+        refund = cls(id_)
+        account = refund.payment.journal.stripe_account
+        if account.id in run.denied:
+            return
+        try:
+            yield from cls._stripe_send(id_, account.gateway)
+        except StripeFailure as e:
+            if isinstance(e, StripeDenied):
+                run.denied.add(account.id)
+                Account = account.__class__
+                Account.note_denied([Account(account.id)], e)
+            refund = cls._stripe_hold(id_)
+            if not refund:
+                return
+            refund.set_stripe_error(e)
+            if (isinstance(e, StripeRefused)
+                    and not e.missing
+                    and not refund.stripe_refund_id):
+                refund.save()
+                cls.fail([refund])
+            else:
+                if e.saved:
+                    refund.stripe_attempt = (refund.stripe_attempt or 0) + 1
+                refund._stripe_try_later()
+
+    def _stripe_try_later(self):
+        self.stripe_tries = tries = (self.stripe_tries or 0) + 1
+        self.stripe_try_at = dt.datetime.now() + min(
+            FIRST_RETRY * 2 ** min(tries - 1, 10), LAST_RETRY)
+        self.save()
+
+    @classmethod
+    def _stripe_send(cls, id_, gateway):
+        refund = cls._stripe_hold(id_)
+        if not refund:
+            return
+        payment = refund.payment
+        intent = payment.stripe_payment_intent_id
+        charge = payment.stripe_charge_id
+        key = refund.stripe_idempotency_key
+        if refund.stripe_refund_id:
+            answer = yield partial(
+                gateway.refunds.retrieve, refund.stripe_refund_id)
+            answer = answer.to_dict()
+        else:
+            # It may have been sent without that the answer arrived
+            answer = None
+            if refund.state == 'processing':
+                answer = yield partial(
+                    _find, gateway, key, intent=intent, charge=charge)
+            else:
+                refund.stripe_try_at = None
+                refund.save()
+                # Committed before it is sent
+                cls.process([refund])
+            if not answer:
+                refund = cls._stripe_hold(id_)
+                params = refund.stripe_create_params
+                answer = yield partial(
+                    gateway.refunds.create, **params,
+                    idempotency_key=refund.stripe_create_key)
+                answer = answer.to_dict()
+            refund = cls._stripe_hold(id_)
+            refund.stripe_refund_id = answer['id']
+            refund.save()
+        # The sum of all refunds is what counts for the payment
+        state = yield partial(
+            PaymentState.read, gateway, intent=intent, charge=charge)
+        refund = cls._stripe_hold(id_)
+        if refund:
+            refund.stripe_apply(answer)
+            if refund.state == 'processing':
+                refund._stripe_try_later()
+        for payment in payment.__class__.stripe_lock([payment]):
+            payment.stripe_apply(state)
+
+    def stripe_apply(self, refund):
+        "Bring the record to the state of the dictionary of Stripe's refund"
+        cls = self.__class__
+        self.stripe_refund_id = refund['id']
+        state = STATES.get(refund['status'], 'processing')
+        if state == 'failed':
+            self.stripe_error_message = (
+                refund.get('failure_reason') or refund['status'])
+            self.stripe_error_code = refund.get('failure_reason')
+        else:
+            self.stripe_error_message = refund.get('pending_reason')
+            self.stripe_error_code = None
+        self.stripe_error_param = None
+        if state != 'processing':
+            self.stripe_try_at = None
+        self.save()
+        move = {
+            'processing': cls.process,
+            'succeeded': cls.succeed,
+            'failed': cls.fail,
+            }[state]
+        if self.state != state:
+            move([self])
+
+    @classmethod
+    def stripe_update(cls, payments, refund_id):
+        """Bring the records to what Stripe says of the refund.
+
+        Raises StripeFailure.
+        """
+        refunds = cls.search([
+                ('payment', 'in', [p.id for p in payments]),
+                ('state', '!=', 'draft'),
+                ])
+        if not refunds:
+            # Made in the dashboard of Stripe
+            return
+        gateway = payments[0].journal.stripe_account.gateway
+        answer = gateway.refunds.retrieve(refund_id).to_dict()
+        key = (answer.get('metadata') or {}).get(METADATA)
+        for refund in cls.stripe_lock(refunds):
+            if (refund.stripe_refund_id == refund_id
+                    or (key and refund.stripe_idempotency_key == key)):
+                refund.stripe_apply(answer)
+
+
+def _find(gateway, key, intent=None, charge=None):
+    "Return the dictionary of the refund with the key in its metadata or None"
+    params = {'payment_intent': intent} if intent else {'charge': charge}
+    page = gateway.refunds.list(limit=100, **params).to_dict()
+    while True:
+        for refund in page['data']:
+            if (refund.get('metadata') or {}).get(METADATA) == key:
+                return refund
+        if not page['has_more']:
+            return None
+        page = gateway.refunds.list(
+            limit=100, starting_after=page['data'][-1]['id'],
+            **params).to_dict()

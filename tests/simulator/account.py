@@ -1,0 +1,167 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"What a test can do to an account, besides what the API offers."
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from . import balance, disputes, intents, public, refunds, sources
+from .errors import StripeError
+from .world import World
+
+
+class Account(World):
+    "A world, and the controls that Stripe's dashboard or a payer would have"
+
+    def objects(self, kind):
+        "Return the stored objects by id"
+        with self.lock:
+            rows = self.table(kind).rows
+            if kind == 'event':
+                return {k: v.render() for k, v in rows.items()}
+            return {k: dict(v) for k, v in rows.items()}
+
+    def ledger(self):
+        "Return the movements of money, oldest first"
+        with self.lock:
+            return balance.ledger(self)
+
+    # Keys
+
+    def revoke_key(self, kind='sk'):
+        "Let requests with the key get 401"
+        self.settings.key_state[kind] = 'revoked'
+
+    def expire_key(self, kind='sk'):
+        "Let requests with the key get 401 api_key_expired"
+        self.settings.key_state[kind] = 'expired'
+
+    def restore_key(self, kind='sk'):
+        "Let the key work again"
+        self.settings.key_state.pop(kind, None)
+
+    def restrict(self, **permissions):
+        """Set what the restricted key may do: resource=read, write or none.
+
+        Resources that aren't named are none."""
+        self.settings.permissions = permissions
+
+    def unrestrict(self):
+        self.settings.permissions = None
+
+    # Limits and policies
+
+    def rate_limits(self, endpoint=None, total=None):
+        "Enforce limits in requests a second; without, none"
+        self.limits.set(endpoint, total)
+
+    def enable_charges_api(self, enabled=True):
+        "Accept card tokens on charges and customers"
+        self.settings.charges_api = enabled
+
+    def set(self, **settings):
+        """Change settings: settle_delay, evidence_delay, refund_delay and
+        search_delay in seconds, legacy_ids whether card_ and src_ ids are
+        taken as payment methods."""
+        for name, value in settings.items():
+            if not hasattr(self.settings, name):
+                raise ValueError("unknown setting %s" % name)
+            setattr(self.settings, name, value)
+
+    # What payers and banks do
+
+    def authenticate(self, intent_id, succeed=True):
+        "Complete or fail a challenge as the payer, return the intent"
+        with self.lock, self.calling(None):
+            intent = self.find(intent_id)
+            public.complete(self, intent, succeed)
+            return dict(intent)
+
+    def return_url(self, intent_id):
+        "Return where the payer is sent after the challenge"
+        with self.lock:
+            return intents.return_url(self.find(intent_id), True)
+
+    def dispute(self, charge_id, amount=None, reason='fraudulent',
+            inquiry=False):
+        "Open a dispute as the payer's bank and return it"
+        with self.lock, self.calling(None):
+            charge = self.table('charge').get(charge_id)
+            if charge is None or not charge['captured']:
+                raise ValueError("no captured charge %s" % charge_id)
+            return dict(disputes.open(
+                    self, charge, reason, amount, inquiry or None))
+
+    def settle_dispute(self, dispute_id, won=True):
+        "Close a dispute as the payer's bank and return it"
+        with self.lock, self.calling(None):
+            row = self.table('dispute').get(dispute_id)
+            disputes.settle(self, row, won)
+            return dict(row)
+
+    def fail_refund(self, refund_id, reason='expired_or_canceled_card'):
+        "Let a refund fail and return it"
+        with self.lock, self.calling(None):
+            row = self.table('refund').get(refund_id)
+            refunds.fail(self, row, reason)
+            return dict(row)
+
+    def chargeable(self, source_id, status='chargeable'):
+        "Let the payer complete a source (or canceled, failed) and return it"
+        with self.lock, self.calling(None):
+            return sources.chargeable(self, source_id, status)
+
+    def pay(self, intent_id, number='4242424242424242', type='card',
+            exp_month=12, exp_year=2034, cvc='123', name='Jenny Rosen',
+            email='jenny@example.com', authenticate=True, **params):
+        """Do what the payer does on the page, with the publishable key.
+
+        Confirm the payment or setup intent with a card number or an IBAN,
+        complete the challenge (authenticate True or False; None leaves it)
+        and return the intent as the browser sees it. Raise StripeError."""
+        intent = self.find(intent_id)
+        data = {
+            'type': type,
+            'billing_details': {'name': name, 'email': email}}
+        if number[:2].isalpha():
+            data['type'] = 'sepa_debit'
+            data['sepa_debit'] = {'iban': number}
+        elif type == 'card':
+            data['card'] = {
+                'number': number, 'exp_month': exp_month,
+                'exp_year': exp_year, 'cvc': cvc}
+        form = dict(params, client_secret=intent['client_secret'],
+            use_stripe_sdk='true')
+        if 'payment_method' not in params:
+            form['payment_method_data'] = data
+        path = '/v1/%ss/%s/confirm' % (intent['object'], intent_id)
+        answer = self._browse(path, form)
+        if answer['status'] == 'requires_action' and authenticate is not None:
+            answer = self._browse('/v1/3ds2/authenticate', {
+                    'source': intent.private['challenge'],
+                    'succeed': 'true' if authenticate else 'false'})
+        return answer
+
+    def _browse(self, path, form):
+        request = urllib.request.Request(
+            self.simulator.url + path,
+            urllib.parse.urlencode(list(_flatten(form))).encode(),
+            headers={'Authorization': 'Bearer ' + self.publishable_key})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as e:
+            error = json.load(e)['error']
+            raise StripeError(
+                e.code, error.pop('type'), error.pop('message'),
+                error.pop('code', None), error.pop('param', None), **error)
+
+
+def _flatten(value, name=''):
+    for key, item in value.items():
+        key = '%s[%s]' % (name, key) if name else key
+        if isinstance(item, dict):
+            yield from _flatten(item, key)
+        else:
+            yield key, item

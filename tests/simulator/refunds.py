@@ -1,0 +1,280 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"Refunds: money that goes back, now, later or not at all."
+from decimal import Decimal
+
+import stripe
+
+from . import balance
+from .api import (
+    endpoint, get, list_of, listing, merge_metadata, metadata_of)
+from .errors import invalid, missing
+from .objects import shape
+
+_Destination = stripe.Refund.DestinationDetails
+ZERO_DECIMAL = set(
+    'bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split())
+_SIGNS = {'usd': '$', 'eur': '€', 'gbp': '£', 'jpy': '¥'}
+
+
+def display(amount, currency):
+    "Return the amount as Stripe writes it in its messages"
+    places = 0 if currency in ZERO_DECIMAL else 2
+    text = '{:,.{}f}'.format(Decimal(amount) / 10 ** places, places)
+    sign = _SIGNS.get(currency)
+    return sign + text if sign else '%s %s' % (text, currency.upper())
+
+
+def refundable(world, charge):
+    "Return the amount that wasn't given back nor is about to be"
+    pending = sum(
+        r['amount'] for r in world.table('refund').find(
+            'charge', charge['id'])
+        if r['status'] in {'pending', 'requires_action'})
+    return charge['amount_captured'] - charge['amount_refunded'] - pending
+
+
+def create(world, charge, params):
+    "Give money of the charge back and return the refund"
+    id, currency = charge['id'], charge['currency']
+    amount = params.get('amount')
+    if amount is not None and amount < 1:
+        raise invalid(
+            "This value must be greater than or equal to 1.",
+            'parameter_invalid_integer', 'amount')
+    if charge['status'] == 'failed':
+        raise invalid("Charge %s did not succeed." % id)
+    if not charge['captured']:
+        if charge['payment_intent']:
+            raise invalid(
+                "This charge has not been captured, and was created by a "
+                "PaymentIntent (%s). To release the funds, cancel the "
+                "PaymentIntent." % charge['payment_intent'])
+        if amount is not None and amount != charge['amount']:
+            raise invalid(
+                "An uncaptured charge can only be refunded in full.",
+                param='amount')
+    if charge['disputed'] and charge['dispute']:
+        dispute = world.table('dispute').get(charge['dispute'])
+        if not dispute['is_charge_refundable']:
+            raise invalid(
+                "Charge %s has been charged back; cannot issue a refund."
+                % id, 'charge_disputed')
+    remaining = (
+        refundable(world, charge) if charge['captured']
+        else charge['amount'])
+    if charge['refunded'] or not remaining:
+        raise invalid(
+            "Charge %s has already been refunded." % id,
+            'charge_already_refunded')
+    if amount is None:
+        amount = remaining
+    if amount > remaining:
+        raise invalid(
+            "Refund amount (%s) is greater than unrefunded amount on charge "
+            "(%s)" % (
+                display(amount, currency), display(remaining, currency)),
+            param='amount')
+    balance.settle(world, charge)
+    return _execute(world, charge, amount, params)
+
+
+def _execute(world, charge, amount, params):
+    behaviour = charge.private['behaviour']
+    status, pending_reason = 'succeeded', None
+    if behaviour.refund == 'pending':
+        status, pending_reason = 'pending', 'processing'
+    elif charge['status'] == 'pending':
+        status, pending_reason = 'pending', 'charge_pending'
+    type = charge['payment_method_details']['type']
+    destination = {'type': type}
+    if type == 'card':
+        destination['card'] = shape(
+            _Destination.Card, reference_status='pending',
+            reference_type='acquirer_reference_number', type='refund')
+    else:
+        destination[type] = {}
+    row = world.create(
+        'refund',
+        amount=amount,
+        charge=charge['id'],
+        currency=charge['currency'],
+        customer=charge['customer'],
+        destination_details=destination,
+        metadata=metadata_of(params),
+        payment_intent=charge['payment_intent'],
+        payment_method=charge['payment_method'],
+        reason=params.get('reason'),
+        status=status)
+    if pending_reason:
+        row['pending_reason'] = pending_reason
+    if params.get('instructions_email'):
+        row['instructions_email'] = params['instructions_email']
+    if not charge['captured']:
+        charge.private['released'] = True
+        charge.update(
+            amount_captured=0, amount_refunded=amount, refunded=True)
+    else:
+        row['balance_transaction'] = balance.movement(
+            world, 'refund' if type == 'card' else 'payment_refund', charge,
+            -amount, row, category='refund',
+            description="REFUND FOR CHARGE")['id']
+        if status == 'succeeded':
+            _count(charge, amount)
+    world.emit('refund.created', row)
+    if status == 'succeeded':
+        world.emit('charge.refunded', charge)
+    delay = world.settings.refund_delay
+    if behaviour.refund == 'pending':
+        world.later(delay, succeed, row)
+    elif behaviour.refund == 'failing':
+        world.later(delay, fail, row)
+    return row
+
+
+def _count(charge, amount):
+    charge['amount_refunded'] += amount
+    charge['refunded'] = (
+        charge['amount_refunded'] >= charge['amount_captured'])
+
+
+def succeed(world, row):
+    "Complete a pending refund"
+    if row['status'] != 'pending':
+        return
+    charge = world.table('charge').get(row['charge'])
+    row['status'] = 'succeeded'
+    row.pop('pending_reason', None)
+    _count(charge, row['amount'])
+    world.emit('refund.updated', row)
+    world.emit('charge.refund.updated', row)
+    world.emit('charge.refunded', charge)
+
+
+def fail(world, row, reason='expired_or_canceled_card'):
+    "Let a refund fail: the money comes back to the account"
+    if row['status'] not in {'pending', 'succeeded'}:
+        return
+    charge = world.table('charge').get(row['charge'])
+    if row['status'] == 'succeeded':
+        charge['amount_refunded'] -= row['amount']
+        charge['refunded'] = False
+    row['status'] = 'failed'
+    row['failure_reason'] = reason
+    row.pop('pending_reason', None)
+    row['failure_balance_transaction'] = balance.movement(
+        world, 'refund_failure', charge, row['amount'], row,
+        description="REFUND FAILURE")['id']
+    world.emit('refund.failed', row)
+    world.emit('refund.updated', row)
+    world.emit('charge.refund.updated', row)
+
+
+def _charge_of(world, params):
+    if params.get('charge'):
+        return get(world, 'charge', params['charge'], 'id')
+    elif not params.get('payment_intent'):
+        raise invalid(
+            "One of the following params should be provided for this "
+            "request: payment_intent or charge.")
+    intent = get(
+        world, 'payment_intent', params['payment_intent'], 'intent')
+    charge = world.table('charge').get(intent['latest_charge'] or '')
+    if charge is None or charge['status'] == 'failed':
+        raise invalid(
+            "This PaymentIntent (%s) does not have a successful charge to "
+            "refund." % intent['id'])
+    return charge
+
+
+_PATH = '/v1/refunds'
+_OF_CHARGE = '/v1/charges/{id}'
+
+
+@endpoint('POST', _PATH, 'RefundCreateParams', 'refund')
+def create_refund(world, call, params):
+    return create(world, _charge_of(world, params), params)
+
+
+@endpoint('POST', _OF_CHARGE + '/refund', 'RefundCreateParams', 'charge')
+def refund_charge(world, call, params, id):
+    charge = get(world, 'charge', id, 'id')
+    create(world, charge, params)
+    return charge
+
+
+@endpoint('POST', _OF_CHARGE + '/refunds', 'RefundCreateParams', 'refund')
+def create_refund_of_charge(world, call, params, id):
+    return create(world, get(world, 'charge', id, 'id'), params)
+
+
+@endpoint('GET', _PATH, 'RefundListParams', 'refund', many=True)
+def list_refunds(world, call, params):
+    where = None
+    for name in ['charge', 'payment_intent']:
+        if params.get(name):
+            get(world, name, params[name], name)
+            where = (name, [params[name]])
+
+    def keep(row):
+        return all(
+            not params.get(k) or row[k] == params[k]
+            for k in ['charge', 'payment_intent'])
+    return listing(world, call, params, 'refund', where, keep)
+
+
+@endpoint('GET', _OF_CHARGE + '/refunds', 'ChargeListRefundsParams',
+    'refund', many=True)
+def list_refunds_of_charge(world, call, params, id):
+    get(world, 'charge', id, 'id')
+    return listing(world, call, params, 'refund', ('charge', [id]))
+
+
+@endpoint('GET', _OF_CHARGE + '/refunds/{refund}',
+    'ChargeRetrieveRefundParams', 'refund')
+def retrieve_refund_of_charge(world, call, params, id, refund):
+    get(world, 'charge', id, 'id')
+    row = get(world, 'refund', refund, 'refund')
+    if row['charge'] != id:
+        raise missing('refund', refund, 'refund', 404)
+    return row
+
+
+@endpoint('POST', _OF_CHARGE + '/refunds/{refund}', 'RefundUpdateParams',
+    'refund')
+def update_refund_of_charge(world, call, params, id, refund):
+    row = retrieve_refund_of_charge(world, call, params, id, refund)
+    return _update(world, row, params)
+
+
+@endpoint('GET', _PATH + '/{id}', 'RefundRetrieveParams', 'refund')
+def retrieve(world, call, params, id):
+    return get(world, 'refund', id, 'refund')
+
+
+@endpoint('POST', _PATH + '/{id}', 'RefundUpdateParams', 'refund')
+def update(world, call, params, id):
+    return _update(world, get(world, 'refund', id, 'refund'), params)
+
+
+def _update(world, row, params):
+    merge_metadata(row, params)
+    world.emit('refund.updated', row)
+    world.emit('charge.refund.updated', row)
+    return row
+
+
+@endpoint('POST', _PATH + '/{id}/cancel', 'RefundCancelParams', 'refund')
+def cancel(world, call, params, id):
+    row = get(world, 'refund', id, 'refund')
+    if row['status'] != 'requires_action':
+        raise invalid("Canceling this refund is unsupported.")
+    row['status'] = 'canceled'
+    world.emit('refund.updated', row)
+    return row
+
+
+def refunds_of(world, charge, url):
+    "Return the list of the charge's refunds"
+    return list_of(
+        world.table('refund').find('charge', charge['id'])[::-1], url)
