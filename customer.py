@@ -34,6 +34,15 @@ BRANDS = {
 logger = logging.getLogger(__name__)
 
 
+# Once it is known to Stripe
+_READONLY = {
+    'readonly': (Eval('id', -1) >= 0) & (
+        Bool(Eval('stripe_customer_id'))
+        | Bool(Eval('stripe_token'))
+        | Bool(Eval('stripe_setup_intent_id'))),
+    }
+
+
 class Customer(
         LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin, ModelSQL,
         ModelView):
@@ -44,30 +53,25 @@ class Customer(
     party = fields.Many2One(
         'party.party', "Party", required=True,
         states={
-            'readonly': (
-                Bool(Eval('stripe_customer_id'))
-                | Bool(Eval('stripe_token'))
-                | Bool(Eval('stripe_setup_intent_id'))),
+            **_READONLY,
             },
         help="The party that is registered at Stripe.")
     stripe_account = fields.Many2One(
         'account.payment.stripe.account', "Account", required=True,
         states={
-            'readonly': (
-                Bool(Eval('stripe_customer_id'))
-                | Bool(Eval('stripe_token'))
-                | Bool(Eval('stripe_setup_intent_id'))),
+            **_READONLY,
             })
     stripe_customer_id = fields.Char(
         "Stripe Customer ID", strip=False,
         states={
             'readonly': (
-                Bool(Eval('stripe_customer_id')) & (Eval('id', -1) >= 0)),
+                (Eval('id', -1) >= 0) & Bool(Eval('stripe_customer_id'))),
             })
     stripe_token = fields.Char(
         "Stripe Token", strip=False,
         states={
-            'readonly': Bool(Eval('stripe_customer_id')),
+            'readonly': (
+                (Eval('id', -1) >= 0) & Bool(Eval('stripe_customer_id'))),
             'invisible': ~Eval('stripe_token'),
             })
     stripe_setup_intent_id = fields.Char(

@@ -148,9 +148,6 @@ class Customer(metaclass=PoolMeta):
         sent = cls._digest(customer.stripe_party_params)
         if customer.stripe_payment_method_id:
             params['payment_method'] = customer.stripe_payment_method_id
-            params['invoice_settings'] = {
-                'default_payment_method': customer.stripe_payment_method_id,
-                }
         elif customer.stripe_token:
             params['source'] = customer.stripe_token
         created = yield partial(
@@ -312,7 +309,6 @@ class Customer(metaclass=PoolMeta):
         else:
             created = gateway.customers.create(
                 **self.stripe_create_params, payment_method=method,
-                invoice_settings={'default_payment_method': method},
                 idempotency_key=self.stripe_create_key)
             self.stripe_customer_id = created.id
             self.stripe_sent = self._digest(self.stripe_party_params)

@@ -66,7 +66,11 @@ class Payment(
     __name__ = 'account.payment'
 
     stripe_amount = fields.Function(
-        fields.Integer("Stripe Amount"),
+        fields.Integer(
+            "Stripe Amount",
+            states={
+                'readonly': Eval('state') != 'draft',
+                }),
         'get_stripe_amount', setter='set_stripe_amount')
     stripe_token = fields.Char(
         "Stripe Token",

@@ -9,7 +9,7 @@ from trytond.model import ModelView
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .common import stripe_amount
+from .common import new_key, stripe_amount
 from .gateway import (
     StripeDenied, StripeFailure, StripeRefused, StripeUnavailable)
 from .payment_state import FIRST_LOOK, LAST_LOOK
@@ -309,8 +309,14 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def _stripe_confirm(cls, id_, gateway, state):
         payment = cls(id_)
+        # So that a refusal of this attempt is known from one of the payer
+        payment.stripe_intent_status = 'requires_confirmation'
+        if not payment.stripe_checkout_id:
+            payment.stripe_checkout_id = new_key()
+        payment.save()
         params = {
             'payment_method': payment.stripe_method,
+            # Stripe wants it though nobody is there to be sent back
             'return_url': payment.stripe_return_url,
             'expand': ['latest_charge'],
             }
@@ -318,9 +324,6 @@ class Payment(metaclass=PoolMeta):
             params['error_on_requires_action'] = True
         else:
             params['off_session'] = True
-        # So that a refusal of this attempt is known from one of the payer
-        payment.stripe_intent_status = 'requires_confirmation'
-        payment.save()
         if state.status == 'requires_payment_method':
             # It was made for the checkout page
             customer = payment.stripe_customer

@@ -46,7 +46,11 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
             'readonly': Eval('state') != 'draft',
             })
     stripe_amount = fields.Function(
-        fields.Integer("Stripe Amount"),
+        fields.Integer(
+            "Stripe Amount",
+            states={
+                'readonly': Eval('state') != 'draft',
+                }),
         'get_stripe_amount', setter='set_stripe_amount')
     reason = fields.Selection([
             (None, ""),
@@ -203,14 +207,11 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     def check_modification(cls, mode, refunds, values=None, external=False):
         super().check_modification(
             mode, refunds, values=values, external=external)
-        if mode == 'delete' or (
-                mode == 'write' and external
-                and values.keys() & {
-                    'payment', 'amount', 'stripe_amount', 'reason'}):
+        if mode == 'delete':
             for refund in refunds:
                 if refund.state != 'draft':
                     raise AccessError(gettext(
-                            'account_payment_stripe.msg_refund_draft',
+                            'account_payment_stripe.msg_refund_delete_draft',
                             refund=refund.rec_name))
 
     @classmethod

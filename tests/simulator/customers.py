@@ -140,14 +140,14 @@ def delete(world, call, params, id):
 
 
 @endpoint('GET', _PATH + '/{id}/payment_methods',
-    'CustomerListPaymentMethodsParams', 'payment_method', many=True)
+    'CustomerPaymentMethodListParams', 'payment_method', many=True)
 def list_payment_methods(world, call, params, id):
     get_customer(world, id, 'id', 404)
     return list_of_customer(world, call, params, id)
 
 
 @endpoint('GET', _PATH + '/{id}/payment_methods/{method}',
-    'CustomerRetrievePaymentMethodParams', 'payment_method')
+    'CustomerPaymentMethodRetrieveParams', 'payment_method')
 def retrieve_payment_method(world, call, params, id, method):
     get_customer(world, id, 'id', 404)
     row = methods.find(world, method, status=404)

@@ -99,7 +99,7 @@ def _not_chargeable(row):
 _PATH = '/v1/customers/{id}/sources'
 
 
-@endpoint('GET', _PATH, 'CustomerListSourcesParams', 'card', many=True)
+@endpoint('GET', _PATH, 'CustomerPaymentSourceListParams', 'card', many=True)
 def list_sources(world, call, params, id):
     customer = get_customer(world, id, 'id', 404)
     rows = [
@@ -117,7 +117,7 @@ def list_sources(world, call, params, id):
         rows, call.path, max(1, min(100, params.get('limit', 10))))
 
 
-@endpoint('POST', _PATH, 'CustomerCreateSourceParams', 'card')
+@endpoint('POST', _PATH, 'CustomerPaymentSourceCreateParams', 'card')
 def create_source_of_customer(world, call, params, id):
     customer = get_customer(world, id, 'id', 404)
     return add_source(world, customer, params['source'])
@@ -134,12 +134,28 @@ def _of_customer(world, id, source):
     return row
 
 
-@endpoint('GET', _PATH + '/{source}', 'CustomerRetrieveSourceParams', 'card')
+@endpoint('GET', _PATH + '/{source}', 'CustomerPaymentSourceRetrieveParams',
+    'card')
 def retrieve_source_of_customer(world, call, params, id, source):
     return _of_customer(world, id, source)
 
 
-@endpoint('DELETE', _PATH + '/{source}', 'CustomerDeleteSourceParams',
+@endpoint('POST', _PATH + '/{source}', 'CustomerPaymentSourceUpdateParams',
+    'card')
+def update_source_of_customer(world, call, params, id, source):
+    row = _of_customer(world, id, source)
+    merge_metadata(row, params)
+    for name, value in params.items():
+        if name in row and name not in {'metadata', 'owner'}:
+            row[name] = int(value) if name.startswith('exp_') else value
+    if row['object'] == 'source' and params.get('owner'):
+        row['owner'] = dict(row['owner'], **params['owner'])
+    row.private.pop('method', None)
+    world.emit('customer.source.updated', row)
+    return row
+
+
+@endpoint('DELETE', _PATH + '/{source}', 'CustomerPaymentSourceDeleteParams',
     'card')
 def delete_source(world, call, params, id, source):
     customer = get_customer(world, id, 'id', 404)
