@@ -10,7 +10,6 @@ from sql import For
 from trytond import backend, config
 from trytond.i18n import gettext
 from trytond.model import fields
-from trytond.pool import Pool
 from trytond.pyson import Bool, Eval
 from trytond.transaction import Transaction
 
@@ -212,20 +211,6 @@ class PayWithMixin:
         if self.journal and self.journal.process_method == 'stripe':
             return self.journal.stripe_account
 
-    @fields.depends('party')
-    def _on_change_stripe_party(self):
-        self.stripe_customer = None
-        self.stripe_customer_source = None
-        self.stripe_customer_source_selection = None
-        self.stripe_customer_payment_method = None
-        self.stripe_customer_payment_method_selection = None
-
-    @fields.depends(methods=['_on_change_stripe_party'])
-    def on_change_party(self):
-        if hasattr(super(), 'on_change_party'):
-            super().on_change_party()
-        self._on_change_stripe_party()
-
     @fields.depends('stripe_customer', 'stripe_customer_source')
     def get_stripe_customer_sources(self):
         sources = [('', "")]
@@ -285,14 +270,3 @@ def _with_value(selection, value):
     if value and value not in dict(selection):
         selection.append((value, value))
     return selection
-
-
-def company_context(record):
-    "Return a context manager that sets the record's company"
-    return Transaction().set_context(company=record.company.id)
-
-
-def get_pool(*names):
-    "Return the models of the names"
-    pool = Pool()
-    return tuple(pool.get(name) for name in names)

@@ -3,9 +3,7 @@
 import datetime as dt
 import logging
 
-from trytond.i18n import gettext
-from trytond.model import (
-    Index, ModelSQL, ModelView, Unique, Workflow, fields)
+from trytond.model import Index, ModelSQL, ModelView, Unique, fields
 from trytond.pool import Pool
 from trytond.pyson import Eval
 from trytond.transaction import Transaction, TransactionError
@@ -54,7 +52,7 @@ HANDLERS = {
     }
 
 
-class Event(Workflow, ModelSQL, ModelView):
+class Event(ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.event'
     _rec_name = 'identifier'
 
@@ -101,9 +99,6 @@ class Event(Workflow, ModelSQL, ModelView):
                 Index(table, (table.happened_at, Index.Range())),
                 })
         cls._order = [('happened_at', 'DESC'), ('id', 'DESC')]
-        cls._transitions = {
-            ('failed', 'applied'),
-            }
         cls._buttons.update({
                 'try_again': {
                     'invisible': Eval('state') != 'failed',

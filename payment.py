@@ -264,6 +264,15 @@ class Payment(
             payment.amount = from_stripe(value, payment.currency.code)
         cls.save(payments)
 
+    @fields.depends('party')
+    def on_change_party(self):
+        super().on_change_party()
+        self.stripe_customer = None
+        self.stripe_customer_source = None
+        self.stripe_customer_source_selection = None
+        self.stripe_customer_payment_method = None
+        self.stripe_customer_payment_method_selection = None
+
     @fields.depends(
         'process_method', 'state', 'stripe_token', 'stripe_customer_source',
         'stripe_customer_payment_method', 'stripe_intent_status',

@@ -409,9 +409,9 @@ class RemoteTestCase(SimulatorTestCase):
     def test_process(self):
         "Test the simulator in a process of its own"
         package = Simulator.__module__.rpartition('.')[0]
-        root = Path(__file__).resolve().parents[len(package.split('.')) - 1]
+        root = Path(__file__).resolve().parents[1]
         process = subprocess.Popen(
-            [sys.executable, '-m', package, '--port', '0'], cwd=root,
+            [sys.executable, '-m', package, '--port', '0'],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=dict(os.environ, PYTHONPATH=os.pathsep.join(
                     [str(root)] + [p for p in sys.path if p])))

@@ -182,7 +182,11 @@ class Dispatcher:
                 # A defect of the simulator must not pass for Stripe's 500
                 self.simulator.errors.append(traceback.format_exc())
                 traceback.print_exc()
-                raise
+                call.status, stored = 500, False
+                body = to_json({'error': {
+                            'type': 'api_error',
+                            'message': "The simulator failed: "
+                            + traceback.format_exc(limit=-1)}})
             if fault == '500_after' and stored:
                 error = server_error()
                 call.status, body = error.status, to_json(error.body)

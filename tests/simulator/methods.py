@@ -221,6 +221,8 @@ def from_legacy(world, row):
         behaviour = row.private['behaviour']
         if row['object'] == 'source' and row['type'] == 'sepa_debit':
             type, details = 'sepa_debit', sepa_details(world, behaviour)
+        elif row['object'] == 'source' and row['type'] != 'card':
+            type, details = row['type'], {}
         else:
             card = row if row['object'] == 'card' else row['card']
             type, details = 'card', card_details(

@@ -84,7 +84,8 @@ class SimulatorTestCase(unittest.TestCase):
         self.addCleanup(self.simulator.faults.clear)
 
     def tearDown(self):
-        self.assertEqual(self.simulator.errors, [])
+        errors, self.simulator.errors[:] = self.simulator.errors[:], []
+        self.assertEqual(errors, [])
         super().tearDown()
 
     def connect(self, key, **options):

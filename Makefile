@@ -1,0 +1,40 @@
+# All that a fresh machine needs is a Python 3.10 or newer, make does the rest.
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+PORT ?= 12111
+STORY ?= pay
+N ?= 200
+
+.PHONY: demo test simulator lint faults bench doc clean
+
+demo: $(VENV)/installed
+	@ONCE=$(ONCE) $(BIN)/python tests/demo.py $(STORY)
+
+test: $(VENV)/installed
+	@sh tests/chromium.sh
+	@$(BIN)/python tests/run.py $(TESTS)
+
+simulator: $(VENV)/installed
+	@$(BIN)/python -m tests.simulator --port $(PORT)
+
+lint: $(VENV)/installed
+	@$(BIN)/flake8 --exclude .venv,.cache,build .
+
+faults: $(VENV)/installed
+	@$(BIN)/python tests/faults.py $(N)
+
+bench: $(VENV)/installed
+	@$(BIN)/python tests/bench.py
+
+doc: $(VENV)/installed
+	@$(BIN)/pip install -q sphinx
+	@$(BIN)/sphinx-build -q -W -b html doc .cache/doc
+	@echo "See .cache/doc/index.html"
+
+$(VENV)/installed: setup.py pyproject.toml tests/install.sh
+	@PYTHON=$(PYTHON) sh tests/install.sh $(VENV)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .cache build *.egg-info
