@@ -59,7 +59,7 @@ def to_stripe(amount, currency):
     Raises AmountError if it can not be expressed exactly.
     """
     smallest = unit(currency)
-    if amount % smallest or abs(amount) >= Decimal(10) ** MAX_DIGITS:
+    if abs(amount) >= Decimal(10) ** MAX_DIGITS or amount % smallest:
         raise AmountError(amount, currency, smallest)
     value = amount.scaleb(_exponent(currency))
     if abs(value) >= Decimal(10) ** MAX_DIGITS:

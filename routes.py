@@ -23,8 +23,17 @@ CHECKOUT_MODELS = {
     }
 # https://docs.stripe.com/security/guide#content-security-policy
 STRIPE_SCRIPTS = ['https://js.stripe.com', 'https://*.js.stripe.com']
-STRIPE_FRAMES = STRIPE_SCRIPTS + ['https://hooks.stripe.com']
-STRIPE_IMAGES = ['https://*.stripe.com']
+# Link is one of the payment methods that the Dashboard may turn on
+STRIPE_LINK = ['https://*.link.com']
+STRIPE_FRAMES = STRIPE_SCRIPTS + ['https://hooks.stripe.com', *STRIPE_LINK]
+STRIPE_IMAGES = ['https://*.stripe.com', *STRIPE_LINK]
+# StripeElementLocale of https://github.com/stripe/stripe-js
+STRIPE_LOCALES = frozenset([
+        'ar', 'bg', 'cs', 'da', 'de', 'el', 'en', 'en-AU', 'en-CA', 'en-GB',
+        'en-NZ', 'es', 'es-419', 'es-ES', 'et', 'fi', 'fil', 'fr', 'fr-CA',
+        'fr-FR', 'he', 'hr', 'hu', 'id', 'it', 'it-IT', 'ja', 'ko', 'lt',
+        'lv', 'ms', 'mt', 'nb', 'nl', 'no', 'pl', 'pt', 'pt-BR', 'ro', 'ru',
+        'sk', 'sl', 'sv', 'th', 'tr', 'vi', 'zh', 'zh-HK', 'zh-TW'])
 
 
 class Routes(Router):
@@ -65,8 +74,7 @@ class Routes(Router):
                 logger.warning(
                     "can not open checkout of %s: %s", record, e)
                 page = {'unavailable': True}
-        return cls._render(pool, record, page, page.get(
-                'unavailable') and HTTPStatus.SERVICE_UNAVAILABLE)
+        return cls._render(request, pool, record, page)
 
     @classmethod
     def checkout_end(cls, request, pool, model, id):
@@ -79,7 +87,7 @@ class Routes(Router):
             logger.warning("can not end checkout of %s: %s (%s)",
                 record, e.code, e.request_id)
             page['unavailable'] = True
-        return cls._render(pool, record, page)
+        return cls._render(request, pool, record, page, end=True)
 
     @classmethod
     def webhooks_endpoint(cls, request, pool, account):
@@ -112,45 +120,114 @@ class Routes(Router):
         return record
 
     @classmethod
-    def _render(cls, pool, record, page, status=None):
+    def _render(cls, request, pool, record, page, end=False):
+        """Return the response that lets pay, or tells what has happened.
+
+        page: what stripe_checkout_page returned, unavailable if Stripe could
+        not be asked.
+        end: if it is the page to which Stripe sends the payer back.
+        """
         Report = pool.get('account.payment.stripe.checkout', type='report')
-        Lang = pool.get('ir.lang')
-        nonce = secrets.token_urlsafe(16)
-        party = record.party
-        language = (
-            party.lang.code if party.lang else Transaction().language)
-        stripe_js = record.stripe_account.stripe_js
+        page = {'result': record.stripe_checkout_result, **page}
+        page['state'] = page['result']
+        if page['state'] == 'open':
+            page['state'] = (
+                'unavailable' if page.get('unavailable')
+                else 'unpaid' if end else 'pay')
+        lang = _language(request, pool, record.party)
+        page.update({
+                'nonce': secrets.token_urlsafe(16),
+                'end': end,
+                'language': lang.code.partition('@')[0].replace('_', '-'),
+                'direction': lang.direction,
+                'stripe_js': record.stripe_account.stripe_js,
+                })
+        page['locale'] = _locale(page['language'])
         with Transaction().set_context(
-                language=language, with_rec_name=False):
+                language=lang.code, with_rec_name=False):
+            # Names in the language of the page
+            page.update(_details(record.__class__(record.id), lang))
             _, html, _, _ = Report.execute([record.id], {
                     'model': record.__class__.__name__,
-                    'page': {
-                        'nonce': nonce,
-                        'language': language,
-                        'result': record.stripe_checkout_result,
-                        'stripe_js': stripe_js,
-                        **page,
-                        },
-                    'lang': Lang.get(language),
+                    'page': page,
+                    'lang': lang,
                     })
         return Response(
-            html, status or HTTPStatus.OK,
+            html,
+            HTTPStatus.SERVICE_UNAVAILABLE
+            if page['state'] == 'unavailable' else HTTPStatus.OK,
             content_type='text/html; charset=utf-8',
-            headers=_headers(nonce, stripe_js))
+            headers=_headers(page['nonce'], page['stripe_js']))
+
+
+def _language(request, pool, party):
+    "Return the language of the party, or the one that the browser prefers"
+    Lang = pool.get('ir.lang')
+    if party.lang:
+        return party.lang
+    default = Lang.get()
+    codes = {
+        c.replace('_', '-'): c for c in Lang.get_translatable_languages()}
+    codes.setdefault(default.code.replace('_', '-'), default.code)
+    return Lang.get(codes.get(request.accept_languages.best_match(codes)))
+
+
+def _locale(language):
+    "Return the locale for Stripe.js, that of the browser if it has it not"
+    for locale in [language, language.partition('-')[0]]:
+        if locale in STRIPE_LOCALES:
+            return locale
+    return 'auto'
+
+
+def _details(record, lang):
+    "Return what the page shows of the record and what Stripe.js needs"
+    account = record.stripe_account
+    details = {
+        'setup': record.__name__ != 'account.payment',
+        'amount': None,
+        'company': account.name,
+        'description': None,
+        'error': None,
+        'party': record.party.full_name,
+        'publishable_key': account.publishable_key,
+        'checkout_url': record.stripe_checkout_url,
+        'return_url': record.stripe_return_url,
+        }
+    if not details['setup']:
+        amount = record.amount
+        if record.state == 'succeeded':
+            # It may have been refunded in part since
+            amount = record.stripe_captured_amount or amount
+        details['amount'] = lang.currency(
+            amount, record.currency, grouping=True)
+        details['company'] = record.company.rec_name
+        details['description'] = record.stripe_description
+        if record.stripe_intent_status == 'requires_payment_method':
+            details['error'] = record.stripe_error_message or None
+            if (record.stripe_error_code or '').endswith(
+                    '_authentication_failure'):
+                # Stripe's message is for developers
+                details['error'] = 'authentication'
+    return details
 
 
 def _headers(nonce, stripe_js):
     api_base = config.get(SECTION, 'api_base', default=API_BASE)
     origins = []
     if not stripe_js.startswith(STRIPE_SCRIPTS[0] + '/'):
-        origins = ['%s://%s' % urlsplit(stripe_js)[:2]]
+        # A stand-in for Stripe
+        origins = [_origin(stripe_js)]
     policy = {
         'default-src': ["'none'"],
         'script-src': ["'nonce-%s'" % nonce, *(origins or STRIPE_SCRIPTS)],
         'style-src': ["'nonce-%s'" % nonce],
+        # Stripe.js sets the style of the frames that it adds
+        'style-src-attr': ["'unsafe-inline'"],
         'img-src': ['data:', *(origins or STRIPE_IMAGES)],
         'frame-src': origins or STRIPE_FRAMES,
-        'connect-src': ['%s://%s' % urlsplit(api_base)[:2]],
+        'connect-src': [
+            _origin(api_base), *([] if origins else STRIPE_LINK)],
         'base-uri': ["'none'"],
         'form-action': ["'none'"],
         'frame-ancestors': ["'none'"],
@@ -164,3 +241,7 @@ def _headers(nonce, stripe_js):
         'X-Frame-Options': 'DENY',
         'X-Robots-Tag': 'noindex',
         }
+
+
+def _origin(url):
+    return '%s://%s' % urlsplit(url)[:2]

@@ -397,6 +397,7 @@ class RemoteTestCase(SimulatorTestCase):
         rule = remote.faults.add('503', match='GET /v1/customers', times=1)
         self.assertEqual(rule['fault'], '503')
         self.refused(self.client.customers.list)
+        self.assertEqual(remote.faults.rules[0]['hits'], 1)
         remote.faults.clear()
         self.assertTrue(remote.requests)
         account.webhooks.hold()

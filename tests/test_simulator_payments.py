@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "Payment intents of the simulator: test numbers, challenges, captures."
+import threading
 import urllib.error
 import urllib.request
 
@@ -245,6 +246,29 @@ class PayTestCase(SimulatorTestCase):
         self.assertEqual(
             error.error.code, 'payment_intent_unexpected_state')
         self.assertEqual(error.error.payment_intent.status, 'succeeded')
+
+    def test_racing(self):
+        "Test that of many confirmations at once one succeeds"
+        intent = self.intent(payment_method='pm_card_visa')
+        results = []
+
+        def confirm():
+            client = self.connect(self.account.secret_key)
+            try:
+                result = client.payment_intents.confirm(
+                    intent.id, {'return_url': RETURN_URL}).status
+            except stripe.InvalidRequestError as e:
+                result = e.code
+            results.append(result)
+        threads = [threading.Thread(target=confirm) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(
+            sorted(results),
+            ['payment_intent_unexpected_state'] * 9 + ['succeeded'])
+        self.assertEqual(len(self.account.ledger()), 1)
 
     def test_single_use(self):
         "Test a payment method that isn't attached"

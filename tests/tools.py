@@ -1,8 +1,15 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """What the tests and the demo share: a simulator and a small company."""
+import email
+import email.policy
+import socketserver
+import threading
 import uuid
 from decimal import Decimal
+from urllib.parse import urlsplit
+
+from werkzeug.test import Client
 
 from proteus import Model
 from proteus.config import get_config
@@ -11,8 +18,9 @@ from trytond import config as trytond_config
 from .simulator import Simulator
 
 __all__ = [
-    'create_stripe_account', 'create_stripe_journal', 'create_stripe_payment',
-    'run_cron', 'start_simulator', 'use_stripe']
+    'MailServer', 'browse', 'create_stripe_account', 'create_stripe_customer',
+    'create_stripe_journal', 'create_stripe_payment', 'create_user',
+    'process_payments', 'run_cron', 'start_simulator', 'use_stripe']
 
 SECTION = 'account_payment_stripe'
 WEBHOOK_EVENTS = ['*']
@@ -85,3 +93,112 @@ def run_cron(name, company=None, config=None):
         cron.companies.append(company.__class__(company.id))
         cron.save()
     cron.click('run_once')
+
+
+def process_payments(payments, config=None):
+    "Process the payments as the user does with the wizard"
+    process_wizard = payments[0].__class__.click(payments, 'process_wizard')
+    process_wizard.execute('process')
+    for payment in payments:
+        payment.reload()
+
+
+def create_stripe_customer(
+        account, party, token='tok_visa', config=None, **values):
+    "Return a customer that is created at Stripe from the token"
+    Customer = Model.get('account.payment.stripe.customer', config=config)
+
+    customer = Customer(party=party, stripe_account=account)
+    customer.stripe_token = token
+    for name, value in values.items():
+        setattr(customer, name, value)
+    customer.save()
+    run_cron('cron_create_customer', config=config)
+    customer.reload()
+    return customer
+
+
+def create_user(name, *groups, company=None, config=None):
+    "Return a user of the groups, given by their XML ids"
+    User = Model.get('res.user', config=config)
+    Group = Model.get('res.group', config=config)
+    ModelData = Model.get('ir.model.data', config=config)
+
+    user = User(name=name, login=name.lower().replace(' ', '.'))
+    if company:
+        user.companies.append(company.__class__(company.id))
+        user.company = company
+    for group in groups:
+        user.groups.append(Group(ModelData.get_id(
+                    *group.split('.'), (config or get_config()).context)))
+    user.save()
+    return user
+
+
+def browse(url, method='GET', **options):
+    """Request the path of the URL from trytond, return the response.
+
+    Within the process, so that a database in memory can be used."""
+    from trytond.wsgi import app
+    return Client(app).open(urlsplit(url).path, method=method, **options)
+
+
+class MailServer:
+    """A mail server that keeps the messages sent to it.
+
+    A context manager for the [email] section of the configuration."""
+
+    def __init__(self):
+        self.messages = []
+        mail_server = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                mail_server._handle(self)
+
+        self._server = socketserver.ThreadingTCPServer(
+            ('127.0.0.1', 0), Handler)
+        self._server.daemon_threads = True
+        self.uri = 'smtp://127.0.0.1:%d' % self._server.server_address[1]
+        self._former = {}
+
+    def start(self):
+        threading.Thread(
+            target=self._server.serve_forever, args=(0.05,),
+            daemon=True).start()
+        for name, value in {
+                'uri': self.uri, 'from': 'company@example.com'}.items():
+            self._former[name] = trytond_config.get('email', name)
+            trytond_config.set('email', name, value)
+        return self
+
+    def stop(self):
+        for name, value in self._former.items():
+            trytond_config.set('email', name, value)
+        self._server.shutdown()
+        self._server.server_close()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *args):
+        self.stop()
+
+    def _handle(self, connection):
+        def answer(line):
+            connection.wfile.write(line.encode() + b'\r\n')
+
+        answer('220 ready')
+        while line := connection.rfile.readline():
+            command = line.strip().upper()
+            if command.startswith(b'QUIT'):
+                answer('221 bye')
+                break
+            elif command == b'DATA':
+                answer('354 go on')
+                content = b''
+                while (line := connection.rfile.readline()) != b'.\r\n':
+                    content += line[1:] if line.startswith(b'..') else line
+                self.messages.append(email.message_from_bytes(
+                        content, policy=email.policy.default))
+            answer('250 ok')

@@ -100,6 +100,8 @@ def build(world, method, amount, currency, failure=None, status='succeeded',
     if method['type'] != 'card':
         id = 'py_' + id[3:]
     succeeded = status == 'succeeded' and failure is None
+    # An asynchronous payment is captured although it is pending
+    captured = capture and failure is None
     before = None
     if succeeded and not capture:
         before = world.now() + (
@@ -110,12 +112,12 @@ def build(world, method, amount, currency, failure=None, status='succeeded',
         'charge',
         id=id,
         amount=amount,
-        amount_captured=amount if succeeded and capture else 0,
+        amount_captured=amount if captured else 0,
         amount_refunded=0,
         billing_details=method['billing_details'],
         calculated_statement_descriptor=(
             'SIMULATOR' if method['type'] == 'card' else None),
-        captured=succeeded and capture,
+        captured=captured,
         currency=currency,
         disputed=False,
         failure_code=failure.code if failure else None,

@@ -4,11 +4,11 @@
 import stripe
 
 from . import methods
-from .api import (
-    endpoint, get, get_customer, listing, merge_metadata, metadata_of)
+from .api import endpoint, get, get_customer, listing, merge_metadata
 from .errors import invalid, unstored
 from .objects import random_text, shape
-from .payment_methods import changes, list_of_customer, release
+from .payment_methods import (
+    changes, check_attachable, list_of_customer, release)
 
 _PATH = '/v1/customers'
 _Customer = stripe.Customer
@@ -37,7 +37,6 @@ def create(world, call, params):
             raise invalid(
                 "The payment method you provided has already been attached "
                 "to a customer.")
-        from .payment_methods import check_attachable
         check_attachable(method)
     if params.get('source'):
         from .sources import check_card_token

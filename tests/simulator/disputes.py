@@ -23,7 +23,6 @@ CLOSED = {'won', 'lost', 'warning_closed', 'prevented'}
 
 def open(world, charge, reason, amount=None, inquiry=None):
     "Open a dispute of the charge as the payer's bank does"
-    balance.settle(world, charge)
     if inquiry is None:
         inquiry = reason == 'inquiry'
     if reason == 'inquiry':

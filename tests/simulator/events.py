@@ -108,7 +108,7 @@ class EventTable(Table):
 @endpoint('GET', '/v1/events', 'EventListParams', 'event', many=True)
 def list_events(world, call, params):
     table = world.events
-    where = keep = None
+    where = types = None
     if params.get('type') and params.get('types'):
         raise invalid(
             "You may only specify one of these parameters: type, types.")
@@ -118,18 +118,16 @@ def list_events(world, call, params):
         raise invalid(
             "Invalid array: at most 20 types can be given", param='types')
     if wanted:
-        where = ('type', _matching(table, wanted))
+        types = _matching(table, wanted)
+        where = ('type', types)
     success = params.get('delivery_success')
-    if success is not None:
-        if success:
-            def keep(event):
-                return event.delivered
-        else:
-            types = set(where[1]) if where else None
-            where = ('delivery', [False])
+    if success is False:
+        # There are few of them
+        where = ('delivery', [False])
 
-            def keep(event):
-                return not types or event.type in types
+    def keep(event):
+        return success in {None, event.delivered} and (
+            types is None or event.type in types)
     since = world.now() - KEPT
     return listing(world, call, params, 'event', where, keep, since)
 
@@ -140,7 +138,7 @@ def _matching(table, wanted):
         if '*' in type:
             pattern = re.compile(fnmatch.translate(type))
             types.extend(
-                t for t in table._indexes['type'] if pattern.match(t))
+                t for t in table.values('type') if pattern.match(t))
         else:
             types.append(type)
     return list(dict.fromkeys(types))

@@ -7,11 +7,11 @@ from . import intents, methods
 from .api import (
     endpoint, get, get_customer, listing, merge_metadata, metadata_of)
 from .cards import AUTHENTICATION_REQUIRED
-from .errors import invalid, missing
+from .errors import invalid
 from .intents import refuse, unexpected
 from .methods import RAW_CARD
-from .objects import random_text
-from .payments import pay
+from .objects import new_id, random_text
+from .payments import capture_intent, fail, pay
 from .schema import Boolean, String, compile_params
 
 MINIMUM = {
@@ -86,7 +86,7 @@ def create(world, call, params):
                 if name != 'off_session' else
                 "You cannot specify `off_session` without setting "
                 "`confirm=true`.", param=name)
-    id = methods_id(world)
+    id = new_id('payment_intent')
     intent = world.draft(
         'payment_intent',
         id=id,
@@ -105,8 +105,11 @@ def create(world, call, params):
         status='requires_payment_method')
     for name in _PLAIN:
         intent[name] = params.get(name)
-    if (params.get('statement_descriptor')):
-        _check_descriptor(params)
+    if params.get('statement_descriptor'):
+        raise invalid(
+            "The statement descriptor is not supported for card charges. Use "
+            "`statement_descriptor_suffix` instead.",
+            param='statement_descriptor')
     intents.apply_types(intent, params, currency)
     if intent['automatic_payment_methods']:
         intent['payment_method_configuration_details'] = {
@@ -141,11 +144,6 @@ def create(world, call, params):
     return intent
 
 
-def methods_id(world):
-    from .objects import new_id
-    return new_id('payment_intent')
-
-
 # Shared by the intents, never changed
 _DEFAULT_OPTIONS = {
     'card': {
@@ -165,12 +163,6 @@ def _options(params):
     return options
 
 
-def _check_descriptor(params):
-    raise invalid(
-        "The statement descriptor is not supported for card charges. Use "
-        "`statement_descriptor_suffix` instead.", param='statement_descriptor')
-
-
 @endpoint('GET', _PATH, 'PaymentIntentListParams', 'payment_intent',
     many=True)
 def list_intents(world, call, params):
@@ -178,68 +170,6 @@ def list_intents(world, call, params):
     if params.get('customer'):
         where = ('customer', [params['customer']])
     return listing(world, call, params, 'payment_intent', where)
-
-
-_TERM = re.compile(
-    r"""\s*(-?)(?:metadata\[["']([^"']+)["']\]|(\w+))\s*"""
-    r"""(:|>=|<=|>|<)\s*(?:["']([^"']*)["']|(\w+))\s*(AND|OR|\Z)""", re.I)
-
-
-@endpoint('GET', _PATH + '/search', 'PaymentIntentSearchParams',
-    'payment_intent', many=True)
-def search(world, call, params):
-    tests, operators = _parse(params['query'])
-    limit = max(1, min(100, params.get('limit', 10)))
-    start = int(params['page']) if (params.get('page') or '').isdigit() else 0
-    seen = world.now() - world.settings.search_delay
-    found = []
-    for row in reversed(list(world.table('payment_intent').rows.values())):
-        if row['created'] <= seen and operators(t(row) for t in tests):
-            found.append(row)
-            if len(found) > start + limit:
-                break
-    has_more = len(found) > start + limit
-    return {
-        'object': 'search_result',
-        'data': found[start:start + limit],
-        'has_more': has_more,
-        'next_page': str(start + limit) if has_more else None,
-        'total_count': None,
-        'url': call.path,
-        }
-
-
-def _parse(query):
-    tests, position, words = [], 0, set()
-    while position < len(query):
-        match = _TERM.match(query, position)
-        if not match:
-            raise invalid(
-                "We were unable to parse your search query.", param='query')
-        minus, key, field, operator, quoted, bare, word = match.groups()
-        tests.append(_test(
-                minus, key, field, operator,
-                quoted if quoted is not None else bare))
-        words.add(word.upper())
-        position = match.end()
-    return tests, any if 'OR' in words else all
-
-
-def _test(minus, key, field, operator, wanted):
-    def value_of(row):
-        return (row['metadata'].get(key) if key else row.get(field))
-
-    def test(row):
-        value = value_of(row)
-        if operator == ':':
-            result = value is not None and str(value) == wanted
-        else:
-            low, high = int(wanted), int(value)
-            result = {
-                '>': high > low, '>=': high >= low, '<': high < low,
-                '<=': high <= low}[operator]
-        return result != bool(minus)
-    return test
 
 
 def get_intent(world, id):
@@ -342,7 +272,6 @@ def _check_confirm(world, call, intent, method, params, error):
 
 
 def _confirm(world, call, intent, method, params):
-    from .payments import fail
     off_session = params.get('off_session') in {
         True, 'one_off', 'recurring'}
     intent.update(
@@ -386,7 +315,6 @@ def cancel(world, call, params, id):
 @endpoint('POST', _PATH + '/{id}/capture', 'PaymentIntentCaptureParams',
     'payment_intent')
 def capture(world, call, params, id):
-    from .payments import capture_intent
     intent = get_intent(world, id)
     status = intent['status']
     if status == 'succeeded' and intent['capture_method'] == 'manual':
@@ -420,7 +348,3 @@ def capture(world, call, params, id):
     merge_metadata(intent, params)
     capture_intent(world, intent, amount)
     return intent
-
-
-def unknown(id):
-    return missing('payment_intent', id, 'intent', 404)

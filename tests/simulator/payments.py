@@ -1,7 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "How an intent is paid, refused, or paid later."
-from . import charges, intents, methods
+from . import charges, intents, methods, refunds
 
 
 def pay(world, intent, method, raising=False, authenticated=False):
@@ -105,18 +105,18 @@ def complete(world, intent, method, charge):
     if failure:
         charge.update(
             status='failed', failure_code=failure.code,
-            failure_message=failure.message,
-            outcome=charges.outcome_of(failure))
+            failure_message=failure.message, captured=False,
+            amount_captured=0, outcome=charges.outcome_of(failure))
         world.emit('charge.failed', charge)
         fail(world, intent, method, failure, charge)
+        refunds.charge_completed(world, charge)
         return
-    charge.update(
-        status='succeeded', paid=True, captured=True,
-        amount_captured=charge['amount'])
+    charge.update(status='succeeded', paid=True)
     charges.capture_money(world, charge, charge['amount'])
     world.emit('charge.succeeded', charge)
     _succeed(world, intent, charge)
     charges.after_payment(world, charge)
+    refunds.charge_completed(world, charge)
 
 
 def capture_intent(world, intent, amount):

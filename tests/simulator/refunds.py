@@ -114,11 +114,8 @@ def _execute(world, charge, amount, params):
         charge.private['released'] = True
         charge.update(
             amount_captured=0, amount_refunded=amount, refunded=True)
-    else:
-        row['balance_transaction'] = balance.movement(
-            world, 'refund' if type == 'card' else 'payment_refund', charge,
-            -amount, row, category='refund',
-            description="REFUND FOR CHARGE")['id']
+    elif pending_reason != 'charge_pending':
+        _move(world, charge, row)
         if status == 'succeeded':
             _count(charge, amount)
     world.emit('refund.created', row)
@@ -130,6 +127,28 @@ def _execute(world, charge, amount, params):
     elif behaviour.refund == 'failing':
         world.later(delay, fail, row)
     return row
+
+
+def _move(world, charge, row):
+    type = charge['payment_method_details']['type']
+    row['balance_transaction'] = balance.movement(
+        world, 'refund' if type == 'card' else 'payment_refund', charge,
+        -row['amount'], row, category='refund',
+        description="REFUND FOR CHARGE")['id']
+
+
+def charge_completed(world, charge):
+    "Go on with the refunds that waited for the charge"
+    for row in world.table('refund').find('charge', charge['id']):
+        if row.get('pending_reason') != 'charge_pending':
+            continue
+        if charge['status'] == 'succeeded':
+            _move(world, charge, row)
+            succeed(world, row)
+        else:
+            row['status'] = 'canceled'
+            del row['pending_reason']
+            world.emit('refund.updated', row)
 
 
 def _count(charge, amount):

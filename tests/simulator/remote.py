@@ -30,6 +30,12 @@ class _Target:
         return method
 
 
+class _Faults(_Target):
+    @property
+    def rules(self):
+        return self._remote._send('GET', self._path)
+
+
 class _Webhooks(_Target):
     @property
     def log(self):
@@ -53,7 +59,7 @@ class Remote:
         self.url = url.rstrip('/')
         self.stripe_js = self.url + '/endive/stripe.js'
         self.clock = _Target(self, 'clock')
-        self.faults = _Target(self, 'faults')
+        self.faults = _Faults(self, 'faults')
 
     def account(self, name):
         "Return the world of sk_test_<name>"

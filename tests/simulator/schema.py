@@ -22,6 +22,11 @@ from .errors import unstored
 _OPTIONS = set(RequestOptions.__annotations__)
 _KEY = re.compile(r'\[([^\]]*)\]')
 _INTEGER = re.compile(r'[+-]?\d+\Z')
+# typing has them since Python 3.11
+_NOT_REQUIRED = [typing_extensions.NotRequired] + (
+    [typing.NotRequired] if hasattr(typing, 'NotRequired') else [])
+_REQUIRED = [typing_extensions.Required] + (
+    [typing.Required] if hasattr(typing, 'Required') else [])
 _UNIONS = {typing.Union, getattr(types, 'UnionType', typing.Union)}
 
 
@@ -261,13 +266,9 @@ def _strip(hint, module):
             hint = eval(hint.__forward_arg__, _names(module))
         else:
             origin = typing.get_origin(hint)
-            if origin in {
-                    typing_extensions.NotRequired,
-                    getattr(typing, 'NotRequired', None)}:
+            if origin in _NOT_REQUIRED:
                 required = False
-            elif origin not in {
-                    typing_extensions.Required,
-                    getattr(typing, 'Required', None)}:
+            elif origin not in _REQUIRED:
                 return hint, required
             hint = typing.get_args(hint)[0]
 

@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 import traceback
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -96,6 +97,8 @@ class Handler(BaseHTTPRequestHandler):
                 return self.hang_up()
             extra = dict(
                 extra, **{
+                    # The module orders answers and events by it
+                    'Date': formatdate(simulator.clock.now(), usegmt=True),
                     'Content-Type': 'application/json',
                     'Request-Id': call.id,
                     'Stripe-Version': call.version})

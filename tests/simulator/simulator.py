@@ -3,16 +3,17 @@
 "The simulator: a server, a clock, faults, and a world for each account."
 import threading
 import time
-from collections import deque
 
 from . import (  # noqa: F401
     balance, charges, customers, disputes, events, payment_intents,
-    payment_methods, public, refunds, setup_intents, sources, webhooks)
+    payment_methods, public, refunds, search, setup_intents, sources,
+    webhooks)
 from .account import Account
 from .clock import Clock
 from .dispatch import Dispatcher, redacted
 from .faults import Faults
 from .server import Server
+from .store import Log
 
 LOGGED = 10000
 
@@ -28,7 +29,7 @@ class Simulator:
         self.challenges = {}
         # Tracebacks of the simulator's own defects
         self.errors = []
-        self.requests = deque(maxlen=LOGGED)
+        self.requests = Log(maxlen=LOGGED)
         self.dispatcher = Dispatcher(self)
         self._accounts = {}
         self._lock = threading.Lock()

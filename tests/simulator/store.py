@@ -3,8 +3,16 @@
 "Tables of objects in the order of their creation, and Stripe's paging."
 import heapq
 from bisect import bisect_left, bisect_right, insort
+from collections import deque
 
 from .errors import invalid, missing
+
+
+class Log(deque):
+    "A bounded log that can be read while it grows"
+
+    def __iter__(self):
+        return iter(list(super().__iter__()))
 
 
 class Table:
@@ -87,6 +95,14 @@ class Table:
             if self._order[i]:
                 self.remove(self._order[i])
         self._forgotten = max(end, self._forgotten)
+
+    def newest_first(self):
+        "Iterate over the objects that aren't hidden"
+        return (r for r in reversed(self._order) if r is not None)
+
+    def values(self, name):
+        "Return the values of an index"
+        return list(self._indexes[name])
 
     def find(self, name, value):
         "Return the objects with the value of an index, oldest first"

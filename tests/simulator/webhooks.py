@@ -16,7 +16,6 @@ import random
 import ssl
 import threading
 import time
-from collections import deque
 from urllib.parse import urlsplit
 
 import stripe
@@ -24,6 +23,7 @@ import stripe
 from .api import endpoint, get, listing, merge_metadata, metadata_of
 from .errors import invalid
 from .objects import random_text
+from .store import Log
 
 MAX_AGE = 3 * 24 * 60 * 60
 FIRST_RETRY = 60
@@ -49,7 +49,7 @@ class Webhooks:
 
     def __init__(self, world):
         self.world = world
-        self.log = deque(maxlen=100000)
+        self.log = Log(maxlen=100000)
         self.workers = 1
         self.timeout = TIMEOUT
         self._queue = queue.Queue()
