@@ -13,7 +13,6 @@ from trytond.model import Index, ModelSQL, ModelView, Unique, dualmethod, fields
 from trytond.pool import Pool
 from trytond.pyson import Eval, TimeDelta
 from trytond.rpc import RPC
-from trytond.transaction import Transaction
 
 from .common import attempt, new_key
 from .exceptions import StripeKeyModifiedWarning

@@ -46,8 +46,7 @@ class CheckoutMixin:
         url = None
         for record in cls.stripe_lock(records):
             record.stripe_ensure_intent()
-            record.stripe_checkout_id = new_key()
-            record.save()
+            record.stripe_store(stripe_checkout_id=new_key())
             url = url or record.stripe_checkout_url
         return {
             'url': url,
@@ -64,8 +63,8 @@ class CheckoutMixin:
         except StripeFailure as e:
             if e.saved:
                 # Stripe repeats the failure for the same idempotency key
-                self.stripe_attempt = (self.stripe_attempt or 0) + 1
-                self.save()
+                self.stripe_store(
+                    stripe_attempt=(self.stripe_attempt or 0) + 1)
                 Transaction().commit()
             raise StripeError(gettext(
                     'account_payment_stripe.msg_stripe_failure',

@@ -130,15 +130,15 @@ class Customer(metaclass=PoolMeta):
                 Account = account.__class__
                 Account.note_denied([Account(account.id)], e)
             for customer in cls.stripe_lock([id_]):
+                values = customer.stripe_error_values(e)
                 if e.saved:
-                    customer.stripe_attempt = (
+                    values['stripe_attempt'] = (
                         customer.stripe_attempt or 0) + 1
-                customer.set_stripe_error(e)
                 if isinstance(e, StripeRefused):
                     # The token or payment method is of no use anymore
-                    customer.stripe_token = None
-                    customer.stripe_payment_method_id = None
-                customer.save()
+                    values['stripe_token'] = None
+                    values['stripe_payment_method_id'] = None
+                cls.write([customer], values)
 
     @classmethod
     def _create(cls, id_, gateway):
@@ -158,7 +158,7 @@ class Customer(metaclass=PoolMeta):
         customer.stripe_token = None
         customer.stripe_payment_method_id = None
         customer.stripe_sent = sent
-        customer.set_stripe_error(None)
+        customer.stripe_store(**customer.stripe_error_values(None))
         customer.save()
         yield from cls._find_identical(id_, gateway)
 
@@ -247,7 +247,7 @@ class Customer(metaclass=PoolMeta):
         for customer in cls.stripe_lock([id_]):
             if customer.stripe_setup_intent_id == intent_id:
                 customer.stripe_setup_intent_id = None
-                customer.set_stripe_error(None)
+                customer.stripe_store(**customer.stripe_error_values(None))
                 customer.save()
 
     @classmethod
@@ -275,7 +275,7 @@ class Customer(metaclass=PoolMeta):
             gateway.customers.update, customer.stripe_customer_id, **params)
         for customer in cls.stripe_lock([id_]):
             customer.stripe_sent = digest
-            customer.set_stripe_error(None)
+            customer.stripe_store(**customer.stripe_error_values(None))
             customer.save()
 
     def _stripe_ensure_intent(self, gateway):
@@ -313,7 +313,7 @@ class Customer(metaclass=PoolMeta):
             self.stripe_customer_id = created.id
             self.stripe_sent = self._digest(self.stripe_party_params)
         self.stripe_setup_intent_id = None
-        self.set_stripe_error(None)
+        self.stripe_store(**self.stripe_error_values(None))
         self.save()
 
     def stripe_end_checkout(self):

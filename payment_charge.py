@@ -137,16 +137,22 @@ class Payment(metaclass=PoolMeta):
         return '%s-%s' % (
             self.stripe_idempotency_key, self.stripe_attempt or 0)
 
-    def stripe_set_intent(self, intent):
+    def stripe_set_intent(self, intent, **values):
         "Remember the new intent, the dictionary that Stripe answered"
         zero = self.amount * 0
-        self.stripe_payment_intent_id = intent['id']
-        self.stripe_intent_status = intent['status']
-        self.stripe_capturable = self.stripe_captured = False
-        self.stripe_capturable_amount = self.stripe_captured_amount = zero
-        self.stripe_refunded_amount = self.stripe_lost_amount = zero
-        self.stripe_charge_id = None
-        self.stripe_try_at = None
+        self.stripe_store(
+            stripe_payment_intent_id=intent['id'],
+            stripe_intent_status=intent['status'],
+            stripe_charge_id=None,
+            stripe_capturable=False,
+            stripe_captured=False,
+            stripe_capturable_amount=zero,
+            stripe_captured_amount=zero,
+            stripe_refunded_amount=zero,
+            stripe_lost_amount=zero,
+            stripe_state_at=None,
+            stripe_try_at=None,
+            **values)
 
     @classmethod
     def _stripe_charge_steps(cls, id_, run):
@@ -186,26 +192,29 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def _stripe_wait_for_account(cls, id_):
         if payment := cls._stripe_hold(id_):
-            payment.stripe_waiting_for = 'account'
-            payment.stripe_try_at = None
-            payment.save()
+            payment.stripe_store(
+                stripe_waiting_for='account', stripe_try_at=None)
 
     def _stripe_try_later(self, failure):
-        self.stripe_tries = (self.stripe_tries or 0) + 1
-        if failure.saved:
-            self.stripe_attempt = (self.stripe_attempt or 0) + 1
-        self.stripe_waiting_for = (
-            'stripe' if isinstance(failure, StripeUnavailable) else 'check')
-        self.set_stripe_error(failure)
-        self.stripe_try_at = dt.datetime.now() + min(
-            FIRST_RETRY * 2 ** min(self.stripe_tries - 1, 10), LAST_RETRY)
-        self.save()
+        tries = (self.stripe_tries or 0) + 1
+        attempt = self.stripe_attempt or 0
+        self.stripe_store(
+            stripe_waiting_for=(
+                'stripe' if isinstance(failure, StripeUnavailable)
+                else 'check'),
+            stripe_tries=tries,
+            stripe_try_at=dt.datetime.now() + min(
+                FIRST_RETRY * 2 ** min(tries - 1, 10), LAST_RETRY),
+            stripe_attempt=attempt + 1 if failure.saved else attempt,
+            **self.stripe_error_values(failure))
 
-    def _stripe_look_later(self):
-        self.stripe_tries = (self.stripe_tries or 0) + 1
-        self.stripe_try_at = dt.datetime.now() + min(
-            FIRST_LOOK * 2 ** min(self.stripe_tries - 1, 10), LAST_LOOK)
-        self.save()
+    def _stripe_look_later(self, **values):
+        tries = (self.stripe_tries or 0) + 1
+        self.stripe_store(
+            stripe_tries=tries,
+            stripe_try_at=dt.datetime.now() + min(
+                FIRST_LOOK * 2 ** min(tries - 1, 10), LAST_LOOK),
+            **values)
 
     @classmethod
     def _stripe_refuse(cls, id_, gateway, failure):
@@ -213,8 +222,7 @@ class Payment(metaclass=PoolMeta):
         payment = cls._stripe_hold(id_)
         if not payment:
             return
-        payment.set_stripe_error(failure)
-        payment.save()
+        payment.stripe_store(**payment.stripe_error_values(failure))
         if payment.stripe_payment_intent_id:
             yield from cls._stripe_cancel(id_, gateway)
         else:
@@ -245,16 +253,19 @@ class Payment(metaclass=PoolMeta):
                 PaymentState.read, gateway,
                 intent=payment.stripe_payment_intent_id,
                 charge=payment.stripe_charge_id)
+            payment = cls._stripe_hold(id_)
+            if not payment:
+                return
+            payment.stripe_apply(state)
         else:
             state = yield from cls._stripe_create(id_, gateway)
-        payment = cls._stripe_hold(id_)
-        if not payment or not state:
-            return
-        payment.stripe_apply(state)
+            payment = cls(id_)
+            if not state:
+                return
         if payment._stripe_may_confirm(state):
             yield from cls._stripe_confirm(id_, gateway, state)
-            payment = cls._stripe_hold(id_)
-        if not payment or payment.state != 'processing':
+            payment = cls(id_)
+        if payment.state != 'processing':
             return
         if payment._stripe_refused:
             yield from cls._stripe_cancel(id_, gateway)
@@ -276,12 +287,10 @@ class Payment(metaclass=PoolMeta):
             payment = cls._stripe_hold(id_)
             if not payment:
                 return
-            payment.stripe_payment_method_id = method.id
-            payment.save()
+            payment.stripe_store(stripe_payment_method_id=method.id)
         method = payment.stripe_method
         if not method:
-            payment.stripe_waiting_for = 'payer'
-            payment._stripe_look_later()
+            payment._stripe_look_later(stripe_waiting_for='payer')
             return
         intent = yield partial(
             gateway.payment_intents.create, **payment.stripe_intent_params(),
@@ -292,7 +301,6 @@ class Payment(metaclass=PoolMeta):
             # moved no money
             return
         payment.stripe_set_intent(intent.to_dict())
-        payment.save()
         return PaymentState.from_intent(intent.to_dict())
 
     def _stripe_may_confirm(self, state):
@@ -309,11 +317,10 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def _stripe_confirm(cls, id_, gateway, state):
         payment = cls(id_)
-        # So that a refusal of this attempt is known from one of the payer
-        payment.stripe_intent_status = 'requires_confirmation'
-        if not payment.stripe_checkout_id:
-            payment.stripe_checkout_id = new_key()
-        payment.save()
+        payment.stripe_store(
+            # A refusal of this attempt is known by it from one of the payer
+            stripe_intent_status='requires_confirmation',
+            stripe_checkout_id=payment.stripe_checkout_id or new_key())
         params = {
             'payment_method': payment.stripe_method,
             # Stripe wants it though nobody is there to be sent back
@@ -396,9 +403,8 @@ class Payment(metaclass=PoolMeta):
             if e.unexpected_state:
                 payment.stripe_apply(payment.stripe_read(), sure=True)
             else:
-                payment.stripe_capture = False
-                payment.set_stripe_error(e)
-                payment.save()
+                payment.stripe_store(
+                    stripe_capture=False, **payment.stripe_error_values(e))
             return
         payment = cls._stripe_hold(id_)
         if payment:

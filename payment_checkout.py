@@ -27,7 +27,7 @@ class Payment(metaclass=PoolMeta):
                 self.stripe_apply(PaymentState.from_intent(
                         intent, at=gateway.answered_at), sure=True)
                 return intent
-            self.stripe_attempt = (self.stripe_attempt or 0) + 1
+            self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
         while True:
             try:
                 intent = gateway.payment_intents.create(
@@ -36,11 +36,11 @@ class Payment(metaclass=PoolMeta):
             except StripeKeyReused:
                 # The record was edited since, the former intent has not been
                 # shown to anybody
-                self.stripe_attempt = (self.stripe_attempt or 0) + 1
+                self.stripe_store(
+                    stripe_attempt=(self.stripe_attempt or 0) + 1)
             else:
                 break
         self.stripe_set_intent(intent)
-        self.save()
         return intent
 
     @property
@@ -115,8 +115,7 @@ class Payment(metaclass=PoolMeta):
                 self.rec_name)
             return
         if not self.stripe_checkout_id:
-            self.stripe_checkout_id = new_key()
-            self.save()
+            self.stripe_store(stripe_checkout_id=new_key())
         language = self.party.lang or Lang.get()
         report = ActionReport(ModelData.get_id(
                 'account_payment_stripe', 'report_email_checkout'))

@@ -14,6 +14,13 @@ from .exceptions import StripeError
 from .gateway import StripeFailure
 from .state import FINAL, PaymentState
 
+WAITING_FOR = {
+    'requires_payment_method': 'payer',
+    'requires_action': 'payer',
+    'requires_confirmation': 'stripe',
+    'processing': 'settlement',
+    'requires_capture': 'capture',
+    }
 # When to look at Stripe whether a payment went on without an event
 FIRST_LOOK = dt.timedelta(hours=1)
 LAST_LOOK = dt.timedelta(days=1)
@@ -37,40 +44,16 @@ class Payment(metaclass=PoolMeta):
             return
         if not sure and self._stripe_may_be_old(state):
             state = self.stripe_read()
-        status = self.stripe_intent_status
-        before = self._stripe_snapshot()
-        currency = self.currency.code
-        self.stripe_payment_intent_id = (
-            state.intent or self.stripe_payment_intent_id)
-        self.stripe_charge_id = state.charge or self.stripe_charge_id
-        self.stripe_intent_status = state.status
-        if state.at is not None:
-            at = from_timestamp(state.at)
-            self.stripe_state_at = max(self.stripe_state_at or at, at)
-        self.stripe_captured_amount = from_stripe(state.captured, currency)
-        self.stripe_capturable_amount = from_stripe(state.capturable, currency)
-        if state.complete:
-            self.stripe_refunded_amount = from_stripe(state.refunded, currency)
-            self.stripe_lost_amount = from_stripe(state.lost, currency)
-            if state.dispute_status:
-                self.stripe_dispute_reason = state.dispute_reason
-                self.stripe_dispute_status = state.dispute_status
-        if state.error_message or state.status == 'succeeded':
-            self.stripe_error_message = state.error_message
-            self.stripe_error_code = state.error_code
-            self.stripe_error_param = state.error_param
-        self.stripe_captured = bool(state.captured)
-        self.stripe_capturable = state.status == 'requires_capture'
-        self._stripe_wait(state)
         refused = (
             state.status == 'requires_payment_method'
             and state.error_message
             # Those at the checkout page are told there
-            and status in {'requires_confirmation', 'processing'})
+            and self.stripe_intent_status in {
+                'requires_confirmation', 'processing'})
+        values = self._stripe_state_values(state)
         if refused and self.stripe_fails_at_once:
-            self.stripe_try_at = None
-        if self._stripe_snapshot() != before:
-            self.save()
+            values['stripe_try_at'] = None
+        self.stripe_store(**values)
         self._stripe_move(state)
         if refused and not self.stripe_fails_at_once:
             self.stripe_mail_checkout()
@@ -82,31 +65,48 @@ class Payment(metaclass=PoolMeta):
             state.at is None
             or state.at <= to_timestamp(self.stripe_state_at))
 
-    def _stripe_snapshot(self):
-        return [getattr(self, n) for n in [
-                'stripe_payment_intent_id', 'stripe_charge_id',
-                'stripe_intent_status', 'stripe_state_at',
-                'stripe_captured_amount', 'stripe_capturable_amount',
-                'stripe_refunded_amount', 'stripe_lost_amount',
-                'stripe_dispute_reason', 'stripe_dispute_status',
-                'stripe_error_message', 'stripe_error_code',
-                'stripe_error_param', 'stripe_captured', 'stripe_capturable',
-                'stripe_waiting_for', 'stripe_try_at', 'stripe_tries']]
-
-    def _stripe_wait(self, state):
-        "Set what the payment waits for and when to look at it again"
-        waiting_for = {
-            'requires_payment_method': 'payer',
-            'requires_action': 'payer',
-            'requires_confirmation': 'stripe',
-            'processing': 'settlement',
-            'requires_capture': 'capture',
-            }.get(state.status)
+    def _stripe_state_values(self, state):
+        currency = self.currency.code
+        values = {
+            'stripe_intent_status': state.status,
+            'stripe_captured': bool(state.captured),
+            'stripe_capturable': state.status == 'requires_capture',
+            'stripe_captured_amount': from_stripe(state.captured, currency),
+            'stripe_capturable_amount': from_stripe(
+                state.capturable, currency),
+            }
+        if state.intent:
+            values['stripe_payment_intent_id'] = state.intent
+        if state.charge:
+            values['stripe_charge_id'] = state.charge
+        if state.at is not None:
+            at = from_timestamp(state.at)
+            values['stripe_state_at'] = max(self.stripe_state_at or at, at)
+        if state.complete:
+            values.update({
+                    'stripe_refunded_amount': from_stripe(
+                        state.refunded, currency),
+                    'stripe_lost_amount': from_stripe(state.lost, currency),
+                    })
+            if state.dispute_status:
+                values.update({
+                        'stripe_dispute_reason': state.dispute_reason,
+                        'stripe_dispute_status': state.dispute_status,
+                        })
+        if state.error_message or state.status == 'succeeded':
+            values.update({
+                    'stripe_error_message': state.error_message,
+                    'stripe_error_code': state.error_code,
+                    'stripe_error_param': state.error_param,
+                    })
+        # What the payment waits for
+        waiting_for = WAITING_FOR.get(state.status)
         if waiting_for != self.stripe_waiting_for:
-            self.stripe_waiting_for = waiting_for
-            self.stripe_tries = 0
+            values['stripe_tries'] = 0
+        values['stripe_waiting_for'] = waiting_for
         if not waiting_for:
-            self.stripe_try_at = None
+            values['stripe_try_at'] = None
+        return values
 
     @property
     def stripe_left_amount(self):

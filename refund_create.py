@@ -105,7 +105,7 @@ class Refund(metaclass=PoolMeta):
             refund = cls._stripe_hold(id_)
             if not refund:
                 return
-            refund.set_stripe_error(e)
+            refund.stripe_store(**refund.stripe_error_values(e))
             if (isinstance(e, StripeRefused)
                     and not e.missing
                     and not refund.stripe_refund_id):

@@ -103,6 +103,26 @@ class CustomersTestCase(SimulatorTestCase):
             self.client.customers.update, self.customer().id, {
                 'invoice_settings': {'default_payment_method': method.id}})
 
+    def test_email(self):
+        "Test an address that isn't one"
+        error = self.refused(self.customer, email='nobody')
+        self.assertEqual(error.error.code, 'email_invalid')
+
+    def test_unknown_filter(self):
+        "Test lists of what isn't there"
+        for function, params in [
+                (self.client.charges.list, {'customer': 'cus_nope'}),
+                (self.client.charges.list, {'payment_intent': 'pi_nope'}),
+                (self.client.refunds.list, {'charge': 'ch_nope'}),
+                (self.client.disputes.list, {'charge': 'ch_nope'}),
+                (self.client.setup_intents.list, {'customer': 'cus_nope'}),
+                (self.client.payment_intents.list,
+                    {'customer': 'cus_nope'})]:
+            error = self.refused(function, params)
+            self.assertEqual(
+                (error.http_status, error.error.code, error.error.param),
+                (400, 'resource_missing', *params))
+
     def test_metadata(self):
         "Test the limits of metadata"
         for metadata in [
@@ -418,6 +438,11 @@ class LegacyTestCase(SimulatorTestCase):
             self.assertEqual(intent.payment_method, id)
             self.assertEqual(
                 self.client.payment_methods.retrieve(id).id, id)
+        listed = self.client.payment_methods.list(
+            {'customer': customer.id, 'type': 'card'})
+        self.assertEqual(
+            {m.id for m in listed.data},
+            {customer.default_source, source.id})
         self.account.set(legacy_ids=False)
         self.refused(
             self.paid, source.id, customer=customer.id, off_session=True)

@@ -303,7 +303,7 @@ class FaultsTestCase(SimulatorTestCase):
 
     def test_latency(self):
         "Test that a slow request holds nobody up"
-        self.fault('latency', seconds=0.6)
+        self.fault('latency', seconds=1)
         start = time.monotonic()
         threads = [
             threading.Thread(
@@ -313,10 +313,10 @@ class FaultsTestCase(SimulatorTestCase):
         for thread in threads:
             thread.start()
         self.client.customers.list()
-        self.assertLess(time.monotonic() - start, 0.5)
+        self.assertLess(time.monotonic() - start, 0.9)
         for thread in threads:
             thread.join()
-        self.assertLess(time.monotonic() - start, 3)
+        self.assertLess(time.monotonic() - start, 5)
         self.assertEqual(self.count(), 20)
 
     def test_match(self):
@@ -363,18 +363,19 @@ class FaultsTestCase(SimulatorTestCase):
     def test_rate_limits(self):
         "Test the limits that Stripe enforces"
         self.account.rate_limits(endpoint=5, total=8)
-        statuses = [
-            self.request('GET', '/v1/customers') for _ in range(7)]
-        self.assertEqual([s for s, _, _ in statuses[:5]], [200] * 5)
-        status, answer, headers = statuses[6]
-        self.assertEqual(status, 429)
-        self.assertEqual(answer['error']['code'], 'rate_limit')
-        self.assertEqual(
-            headers['Stripe-Rate-Limited-Reason'], 'endpoint-rate')
-        for _ in range(9):
-            _, _, headers = self.request('GET', '/v1/charges')
-        self.assertEqual(
-            headers['Stripe-Rate-Limited-Reason'], 'global-rate')
+
+        def until_limited(*paths):
+            for count in range(100):
+                path = paths[count % len(paths)]
+                status, answer, headers = self.request('GET', path)
+                if status == 429:
+                    self.assertEqual(answer['error']['code'], 'rate_limit')
+                    return count, headers['Stripe-Rate-Limited-Reason']
+        count, reason = until_limited('/v1/customers')
+        self.assertGreaterEqual(count, 5)
+        self.assertEqual(reason, 'endpoint-rate')
+        _, reason = until_limited('/v1/charges', '/v1/refunds')
+        self.assertEqual(reason, 'global-rate')
         self.account.rate_limits(None)
         self.client.customers.list()
 

@@ -97,8 +97,7 @@ def run_cron(name, company=None, config=None):
 
 def process_payments(payments, config=None):
     "Process the payments as the user does with the wizard"
-    process_wizard = payments[0].__class__.click(payments, 'process_wizard')
-    process_wizard.execute('process')
+    payments[0].__class__.click(payments, 'process_wizard')
     for payment in payments:
         payment.reload()
 

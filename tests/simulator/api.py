@@ -109,6 +109,32 @@ def listing(world, call, params, kind, where=None, keep=None, since=None):
         }
 
 
+def check_filters(world, params, *kinds):
+    "Raise the error about an unknown id that a list is filtered by"
+    for kind in kinds:
+        if params.get(kind):
+            get(world, kind, params[kind], kind, 400)
+
+
+def page_of(call, params, rows, kind):
+    "Return a page of the rows, newest first, as list object"
+    ids = [r['id'] for r in rows]
+    for name in ['starting_after', 'ending_before']:
+        cursor = params.get(name)
+        if not cursor:
+            continue
+        if cursor not in ids:
+            raise missing(kind, cursor, name)
+        i = ids.index(cursor)
+        rows = rows[i + 1:] if name == 'starting_after' else rows[:i]
+    limit = max(1, min(100, params.get('limit', 10)))
+    has_more = len(rows) > limit
+    rows = rows[-limit:] if params.get('ending_before') else rows[:limit]
+    return {
+        'object': 'list', 'data': rows, 'has_more': has_more,
+        'url': call.path}
+
+
 def list_of(rows, url, limit=10, **extra):
     "Return a list object that is embedded in another object"
     return dict(

@@ -7,7 +7,8 @@ import stripe
 
 from . import balance, disputes, methods
 from .api import (
-    endpoint, get, get_customer, listing, merge_metadata, metadata_of)
+    check_filters, endpoint, get, get_customer, listing, merge_metadata,
+    metadata_of)
 from .errors import StripeError, card_error, invalid, missing_param
 from .objects import Row, new_id, shape
 from .schema import String
@@ -181,6 +182,7 @@ _PATH = '/v1/charges'
 
 @endpoint('GET', _PATH, 'ChargeListParams', 'charge', many=True)
 def list_charges(world, call, params):
+    check_filters(world, params, 'payment_intent', 'customer')
     where = None
     for name in ['payment_intent', 'customer']:
         if params.get(name):

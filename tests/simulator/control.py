@@ -17,8 +17,8 @@ METHODS = {
         'authenticate', 'return_url', 'dispute', 'settle_dispute',
         'fail_refund', 'chargeable', 'pay'},
     'webhooks': {
-        'normal', 'lose', 'double', 'delay', 'hold', 'pending', 'release',
-        'flush'},
+        'normal', 'lose', 'double', 'delay', 'parallel', 'hold', 'pending',
+        'release', 'flush'},
     }
 
 

@@ -4,7 +4,7 @@
 import stripe
 
 from . import balance
-from .api import endpoint, get, listing, merge_metadata
+from .api import check_filters, endpoint, get, listing, merge_metadata
 from .errors import StripeError, invalid
 from .objects import shape
 
@@ -120,6 +120,7 @@ _PATH = '/v1/disputes'
 
 @endpoint('GET', _PATH, 'DisputeListParams', 'dispute', many=True)
 def list_disputes(world, call, params):
+    check_filters(world, params, 'charge', 'payment_intent')
     where = None
     for name in ['charge', 'payment_intent']:
         if params.get(name):

@@ -229,6 +229,8 @@ def from_legacy(world, row):
                 world, behaviour, card['exp_month'], card['exp_year'])
         method = draft(world, type, details, behaviour)
         method['id'] = row['id']
+        method['created'] = (
+            row.get('created') or row.private['created'])
         method.private['legacy'] = row
         row.private['method'] = method
     method['customer'] = row['customer']

@@ -5,7 +5,8 @@ import re
 
 from . import intents, methods
 from .api import (
-    endpoint, get, get_customer, listing, merge_metadata, metadata_of)
+    check_filters, endpoint, get, get_customer, listing, merge_metadata,
+    metadata_of)
 from .cards import AUTHENTICATION_REQUIRED
 from .errors import invalid
 from .intents import refuse, unexpected
@@ -167,6 +168,7 @@ def _options(params):
     many=True)
 def list_intents(world, call, params):
     where = None
+    check_filters(world, params, 'customer')
     if params.get('customer'):
         where = ('customer', [params['customer']])
     return listing(world, call, params, 'payment_intent', where)

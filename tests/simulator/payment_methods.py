@@ -2,7 +2,8 @@
 # this repository contains the full copyright notices and license terms.
 "Payment methods and their customers."
 from . import methods
-from .api import endpoint, get_customer, listing, merge_metadata
+from .api import (
+    endpoint, get_customer, listing, merge_metadata, page_of, sources_of)
 from .errors import StripeError, invalid, missing_param
 from .methods import RAW_CARD
 from .schema import String
@@ -35,6 +36,16 @@ def list_of_customer(world, call, params, customer_id):
         return all(
             params.get(k) in {None, row[k]}
             for k in ['type', 'allow_redisplay'])
+    customer = world.table('customer').get(customer_id)
+    legacy = sources_of(world, customer)
+    if legacy and world.settings.legacy_ids:
+        # Cards and sources of the older API are listed too
+        rows = world.table('payment_method').find('customer', customer_id)
+        rows = rows[::-1] + [
+            methods.from_legacy(world, r) for r in legacy]
+        rows.sort(key=lambda r: r['created'], reverse=True)
+        return page_of(
+            call, params, [r for r in rows if keep(r)], 'payment_method')
     return listing(
         world, call, params, 'payment_method', ('customer', [customer_id]),
         keep)

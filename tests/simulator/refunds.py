@@ -7,7 +7,7 @@ import stripe
 
 from . import balance
 from .api import (
-    endpoint, get, list_of, listing, merge_metadata, metadata_of)
+    check_filters, endpoint, get, listing, merge_metadata, metadata_of)
 from .errors import invalid, missing
 from .objects import shape
 
@@ -229,10 +229,10 @@ def create_refund_of_charge(world, call, params, id):
 
 @endpoint('GET', _PATH, 'RefundListParams', 'refund', many=True)
 def list_refunds(world, call, params):
+    check_filters(world, params, 'charge', 'payment_intent')
     where = None
     for name in ['charge', 'payment_intent']:
         if params.get(name):
-            get(world, name, params[name], name)
             where = (name, [params[name]])
 
     def keep(row):
@@ -291,9 +291,3 @@ def cancel(world, call, params, id):
     row['status'] = 'canceled'
     world.emit('refund.updated', row)
     return row
-
-
-def refunds_of(world, charge, url):
-    "Return the list of the charge's refunds"
-    return list_of(
-        world.table('refund').find('charge', charge['id'])[::-1], url)

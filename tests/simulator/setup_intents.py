@@ -3,7 +3,8 @@
 "Setup intents: payment methods kept for later."
 from . import intents, methods
 from .api import (
-    endpoint, get, get_customer, listing, merge_metadata, metadata_of)
+    check_filters, endpoint, get, get_customer, listing, merge_metadata,
+    metadata_of)
 from .errors import invalid
 from .intents import refuse, unexpected
 from .objects import new_id, random_text
@@ -75,6 +76,7 @@ def create(world, call, params):
 
 @endpoint('GET', _PATH, 'SetupIntentListParams', 'setup_intent', many=True)
 def list_intents(world, call, params):
+    check_filters(world, params, 'customer')
     where = None
     for name in ['payment_method', 'customer']:
         if params.get(name):

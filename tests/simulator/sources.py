@@ -7,7 +7,7 @@ import stripe
 
 from . import cards, methods
 from .api import (
-    endpoint, get, get_customer, list_of, merge_metadata, metadata_of,
+    endpoint, get, get_customer, merge_metadata, metadata_of, page_of,
     sources_of)
 from .charges import end_of_life
 from .errors import invalid, missing
@@ -105,16 +105,7 @@ def list_sources(world, call, params, id):
     rows = [
         r for r in sources_of(world, customer)
         if params.get('object') in {None, r['object']}]
-    ids = [r['id'] for r in rows]
-    for name in ['starting_after', 'ending_before']:
-        cursor = params.get(name)
-        if cursor and cursor not in ids:
-            raise missing('source', cursor, name)
-        if cursor:
-            i = ids.index(cursor)
-            rows = rows[i + 1:] if name == 'starting_after' else rows[:i]
-    return list_of(
-        rows, call.path, max(1, min(100, params.get('limit', 10))))
+    return page_of(call, params, rows, 'source')
 
 
 @endpoint('POST', _PATH, 'CustomerPaymentSourceCreateParams', 'card')

@@ -81,6 +81,10 @@ class Webhooks:
         "Deliver events seconds later, of the simulated time"
         self._delayed = seconds
 
+    def parallel(self, workers):
+        "Deliver that many events at once, then in no order"
+        self.workers = workers
+
     def hold(self):
         "Keep deliveries back until they are released"
         with self.world.lock:
