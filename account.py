@@ -14,7 +14,7 @@ from trytond.pool import Pool
 from trytond.pyson import Eval, TimeDelta
 from trytond.rpc import RPC
 
-from .common import attempt, new_key
+from .common import attempt, is_key, new_key
 from .exceptions import StripeKeyModifiedWarning
 from .gateway import (
     API_BASE, MAX_NETWORK_RETRIES, TIMEOUT, StripeDenied, StripeFailure,
@@ -171,6 +171,8 @@ class Account(ModelSQL, ModelView):
     @classmethod
     def from_identifier(cls, identifier):
         "Return the account of the webhook identifier or None"
+        if not is_key(identifier):
+            return
         for account in cls.search([
                     ('webhook_identifier', '=', identifier),
                     ]):
@@ -195,15 +197,16 @@ class Account(ModelSQL, ModelView):
             event = json.loads(body)
             if event['object'] != 'event':
                 raise TypeError
-            event['data']['object']['id']
+            event['id'], event['type'], event['data']['object']['id']
         except (stripe.SignatureVerificationError,
                 ValueError, TypeError, KeyError, RecursionError):
             raise ValueError("Not an event of Stripe") from None
         if not self.webhook_signing_secret:
             # Anybody could have posted it
+            if not is_key(event['id']):
+                raise ValueError("Not an event of Stripe")
             try:
-                event = self.gateway.events.retrieve(
-                    _identifier(event['id'])).to_dict()
+                event = self.gateway.events.retrieve(event['id']).to_dict()
             except StripeRefused as e:
                 raise ValueError(e.message) from None
         return event
@@ -253,9 +256,3 @@ class Account(ModelSQL, ModelView):
             else:
                 attempt(cls.note_denied, [cls(account_id)], None)
         Event.clean()
-
-
-def _identifier(value):
-    if not isinstance(value, str) or not value.isidentifier():
-        raise ValueError("Not an identifier of Stripe")
-    return value

@@ -9,7 +9,7 @@ from trytond.pool import Pool
 from trytond.report import Report
 from trytond.transaction import Transaction
 
-from .common import failure_message, new_key
+from .common import failure_message, is_key, new_key
 from .exceptions import StripeError
 from .gateway import StripeFailure
 
@@ -88,6 +88,11 @@ class CheckoutMixin:
         raise NotImplementedError
 
     @property
+    def stripe_language(self):
+        "The language, an ir.lang, of the party or None"
+        raise NotImplementedError
+
+    @property
     def stripe_checkout_url(self):
         "The URL of the page, empty if it has not been opened"
         return self._stripe_checkout_url('checkout')
@@ -108,6 +113,8 @@ class CheckoutMixin:
     @classmethod
     def from_checkout_id(cls, checkout_id):
         "Return the record of the checkout page or None"
+        if not is_key(checkout_id):
+            return
         for record in cls.search([
                     ('stripe_checkout_id', '=', checkout_id),
                     ]):

@@ -35,6 +35,15 @@ def new_key():
     return uuid.uuid4().hex
 
 
+def is_key(value):
+    "Return if the value, which anybody may have sent, can be such a key"
+    return (
+        isinstance(value, str)
+        and len(value) <= 255
+        and value.isascii()
+        and value.replace('-', '').replace('_', '').isalnum())
+
+
 def stripe_amount(amount, currency, record):
     """Return the integer in Stripe's minor unit of the Decimal amount.
 

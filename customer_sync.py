@@ -12,7 +12,8 @@ from trytond.pool import PoolMeta
 from trytond.transaction import Transaction
 
 from .customer import read_fingerprints
-from .gateway import StripeDenied, StripeFailure, StripeRefused
+from .gateway import (
+    StripeDenied, StripeFailure, StripeKeyReused, StripeRefused)
 from .run import Run
 
 
@@ -24,12 +25,14 @@ class Customer(metaclass=PoolMeta):
     def stripe_party_params(self):
         "The parameters that tell Stripe of the party"
         party = self.party
+        # Of all companies because Stripe's customer is of none
+        languages = dict.fromkeys(
+            l.lang.code for l in party.langs if l.lang)
         return {
             'email': party.email or '',
             'name': (party.full_name or '')[:256],
             'phone': (party.phone or party.mobile or '')[:20],
-            'preferred_locales': (
-                [party.lang.code.replace('_', '-')] if party.lang else []),
+            'preferred_locales': [c.replace('_', '-') for c in languages],
             }
 
     @property
@@ -146,15 +149,23 @@ class Customer(metaclass=PoolMeta):
         customer = cls(id_)
         params = customer.stripe_create_params
         sent = cls._digest(customer.stripe_party_params)
+        key = customer.stripe_create_key
+        customer_id = None
         if customer.stripe_payment_method_id:
             params['payment_method'] = customer.stripe_payment_method_id
+            # Of a former creation whose answer was lost
+            customer_id = yield partial(
+                _read_owner, gateway, customer.stripe_payment_method_id)
         elif customer.stripe_token:
             params['source'] = customer.stripe_token
-        created = yield partial(
-            gateway.customers.create, **params,
-            idempotency_key=customer.stripe_create_key)
+        if customer_id:
+            sent = None
+        else:
+            created = yield partial(
+                gateway.customers.create, **params, idempotency_key=key)
+            customer_id = created.id
         customer, = cls.stripe_lock([id_])
-        customer.stripe_customer_id = created.id
+        customer.stripe_customer_id = customer_id
         customer.stripe_token = None
         customer.stripe_payment_method_id = None
         customer.stripe_sent = sent
@@ -246,9 +257,15 @@ class Customer(metaclass=PoolMeta):
     def _forget_intent(cls, id_, intent_id):
         for customer in cls.stripe_lock([id_]):
             if customer.stripe_setup_intent_id == intent_id:
-                customer.stripe_setup_intent_id = None
-                customer.stripe_store(**customer.stripe_error_values(None))
-                customer.save()
+                customer._end_intent()
+
+    def _end_intent(self):
+        "Forget the setup intent and save"
+        self.stripe_setup_intent_id = None
+        # The next intent must be another one
+        self.stripe_attempt = (self.stripe_attempt or 0) + 1
+        self.stripe_store(**self.stripe_error_values(None))
+        self.save()
 
     @classmethod
     def _delete_one(cls, id_, gateway):
@@ -282,11 +299,12 @@ class Customer(metaclass=PoolMeta):
         if self.stripe_setup_intent_id:
             intent = gateway.setup_intents.retrieve(
                 self.stripe_setup_intent_id).to_dict()
-            if intent['status'] not in {'canceled', 'succeeded'}:
-                return intent
             if intent['status'] == 'succeeded':
                 self._attach_now(gateway, intent)
-            self.stripe_attempt = (self.stripe_attempt or 0) + 1
+            elif intent['status'] == 'canceled':
+                self._end_intent()
+            else:
+                return intent
         params = {
             'usage': 'off_session',
             'automatic_payment_methods': {'enabled': True},
@@ -294,8 +312,16 @@ class Customer(metaclass=PoolMeta):
             }
         if self.stripe_customer_id:
             params['customer'] = self.stripe_customer_id
-        intent = gateway.setup_intents.create(
-            **params, idempotency_key='%s-setup' % self.stripe_create_key)
+        while True:
+            try:
+                intent = gateway.setup_intents.create(
+                    **params,
+                    idempotency_key='%s-setup' % self.stripe_create_key)
+            except StripeKeyReused:
+                # The former intent has not been shown to anybody
+                self.stripe_attempt = (self.stripe_attempt or 0) + 1
+            else:
+                break
         self.stripe_setup_intent_id = intent.id
         self.save()
         return intent.to_dict()
@@ -306,15 +332,16 @@ class Customer(metaclass=PoolMeta):
         if self.stripe_customer_id:
             gateway.payment_methods.attach(
                 method, customer=self.stripe_customer_id)
+        elif customer_id := _read_owner(gateway, method):
+            # Of a former creation whose answer was lost
+            self.stripe_customer_id = customer_id
         else:
             created = gateway.customers.create(
                 **self.stripe_create_params, payment_method=method,
                 idempotency_key=self.stripe_create_key)
             self.stripe_customer_id = created.id
             self.stripe_sent = self._digest(self.stripe_party_params)
-        self.stripe_setup_intent_id = None
-        self.stripe_store(**self.stripe_error_values(None))
-        self.save()
+        self._end_intent()
 
     def stripe_end_checkout(self):
         if not self.stripe_setup_intent_id:
@@ -325,6 +352,12 @@ class Customer(metaclass=PoolMeta):
         if intent['status'] == 'succeeded':
             self._attach_now(gateway, intent)
             self.__class__.__queue__.find_identical([self])
+
+    @property
+    def stripe_language(self):
+        for lang in self.party.langs:
+            if lang.lang:
+                return lang.lang
 
     @property
     def stripe_checkout_result(self):
@@ -342,6 +375,7 @@ class Customer(metaclass=PoolMeta):
         return {
             'mode': 'setup',
             'client_secret': intent['client_secret'],
+            'customer_secret': None,
             }
 
     @classmethod
@@ -354,3 +388,8 @@ class Customer(metaclass=PoolMeta):
         for customer in cls.stripe_lock(customers):
             customer.stripe_end_checkout()
         return bool(customers) or None
+
+
+def _read_owner(gateway, method):
+    "Return the id of the customer to which the payment method is attached"
+    return gateway.payment_methods.retrieve(method).customer

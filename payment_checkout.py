@@ -44,6 +44,11 @@ class Payment(metaclass=PoolMeta):
         return intent
 
     @property
+    def stripe_language(self):
+        # Neither the routes nor the events have a company
+        return self.party.get_multivalue('lang', company=self.company.id)
+
+    @property
     def stripe_checkout_result(self):
         if self.state == 'succeeded':
             return 'succeeded'
@@ -116,7 +121,7 @@ class Payment(metaclass=PoolMeta):
             return
         if not self.stripe_checkout_id:
             self.stripe_store(stripe_checkout_id=new_key())
-        language = self.party.lang or Lang.get()
+        language = self.stripe_language or Lang.get()
         report = ActionReport(ModelData.get_id(
                 'account_payment_stripe', 'report_email_checkout'))
         with Transaction().set_context(language=language.code):

@@ -134,7 +134,7 @@ class Routes(Router):
             page['state'] = (
                 'unavailable' if page.get('unavailable')
                 else 'unpaid' if end else 'pay')
-        lang = _language(request, pool, record.party)
+        lang = _language(request, pool, record)
         page.update({
                 'nonce': secrets.token_urlsafe(16),
                 'end': end,
@@ -160,11 +160,11 @@ class Routes(Router):
             headers=_headers(page['nonce'], page['stripe_js']))
 
 
-def _language(request, pool, party):
+def _language(request, pool, record):
     "Return the language of the party, or the one that the browser prefers"
     Lang = pool.get('ir.lang')
-    if party.lang:
-        return party.lang
+    if lang := record.stripe_language:
+        return lang
     default = Lang.get()
     codes = {
         c.replace('_', '-'): c for c in Lang.get_translatable_languages()}

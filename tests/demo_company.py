@@ -1,0 +1,311 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""The small company of the demo: its database, its server and its Stripe.
+
+The environment must be set, by prepare, before this is imported."""
+import datetime as dt
+import hashlib
+import logging
+import os
+import pathlib
+import shutil
+import sqlite3
+import threading
+import time
+from argparse import Namespace
+from decimal import Decimal
+
+import stripe
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from proteus import Model
+from proteus import config as proteus_config
+from trytond import admin
+from trytond.backend import Database
+from trytond.modules.account.tests.tools import (
+    create_chart, create_fiscalyear, get_accounts)
+from trytond.modules.company.tests.tools import create_company, get_company
+from trytond.modules.currency.tests.tools import get_currency
+from trytond.wsgi import app
+
+from ..event import HANDLERS
+from ..gateway import API_BASE, STRIPE_VERSION, connect
+from .demo_payer import Payer
+from .demo_terminal import DemoError
+from .run import CACHE, fingerprint
+from .tools import (
+    create_stripe_account, create_stripe_journal, run_cron, start_simulator)
+
+DATABASE = 'demo'
+PASSWORD = 'demo-stripe'
+MODULE = 'account_payment_stripe'
+CURRENCY = 'EUR'
+# How long to wait for what Stripe tells
+PATIENCE = {False: 15, True: 90}
+
+logging.getLogger('werkzeug').setLevel(logging.ERROR)
+
+
+class _Quiet(WSGIRequestHandler):
+    protocol_version = 'HTTP/1.1'
+
+    def log(self, *args, **kwargs):
+        pass
+
+
+class Company:
+    "A context manager: the company with its server and Stripe account"
+
+    password = PASSWORD
+
+    def __init__(self, folder, port, keys=None):
+        self.folder = pathlib.Path(folder)
+        self.port = port
+        self.keys = keys
+        self.simulator = self.world = self.server = None
+        self.invoices = 1000
+
+    @property
+    def test_mode(self):
+        "If it is Stripe's own test mode"
+        return bool(self.keys)
+
+    def __enter__(self):
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *args):
+        self.stop()
+
+    def _start(self):
+        self.cached = self._restore()
+        proteus_config.set_trytond(DATABASE)
+        self.company = get_company()
+        self._serve()
+        if not self.test_mode:
+            self.simulator = start_simulator()
+        self._connect()
+        self.payer = Payer(
+            self.simulator.url if self.simulator else API_BASE,
+            self.test_mode)
+        self.party = self.create_party("Jenny Rosen", 'jenny@example.com')
+
+    def stop(self):
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+        if self.simulator:
+            self.simulator.stop()
+
+    # The database
+
+    def _restore(self):
+        "Copy the database from the cache, make it first if it is not there"
+        digest = hashlib.sha256(
+            pathlib.Path(__file__).read_bytes()).hexdigest()[:8]
+        cache = CACHE / fingerprint() / ('demo-%s.sqlite' % digest)
+        path = self.folder / ('%s.sqlite' % DATABASE)
+        cached = cache.exists()
+        if not cached:
+            self._create(path)
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            part = cache.with_suffix('.%s' % os.getpid())
+            source, target = sqlite3.connect(path), sqlite3.connect(part)
+            source.backup(target)
+            source.close()
+            target.close()
+            os.replace(part, cache)
+        else:
+            shutil.copyfile(cache, path)
+        return cached
+
+    def _create(self, path):
+        path.touch()
+        password = self.folder / 'password'
+        password.write_text(PASSWORD)
+        os.environ['TRYTONPASSFILE'] = str(password)
+        admin.run(Namespace(
+                database_names=[DATABASE], update=[MODULE], languages=[],
+                activatedeps=True, update_modules_list=False, login='admin',
+                administrator=True, email='admin@example.com', active=True,
+                password=True, reset_password=False, hostname=None,
+                test_email=None, export_translations=False, indexes=None,
+                validate=None, validate_percentage=100))
+        Database(DATABASE).close()
+        proteus_config.set_trytond(DATABASE)
+        create_company(currency=get_currency(CURRENCY))
+        company = get_company()
+        company.party.name = "Flower Shop"
+        company.party.save()
+        create_chart(company)
+        fiscalyear = create_fiscalyear(company)
+        fiscalyear.save()
+        fiscalyear.click('create_period')
+        for name in ['cron_charge', 'cron_capture']:
+            run_cron(name, company)
+
+    # The server
+
+    def _serve(self):
+        self.server = make_server(
+            '127.0.0.1', self.port, app, threaded=True,
+            request_handler=_Quiet)
+        self.server.daemon_threads = True
+        threading.Thread(
+            target=self.server.serve_forever, args=(0.05,),
+            daemon=True).start()
+        self.url = 'http://127.0.0.1:%d' % self.port
+
+    # The Stripe account
+
+    def _connect(self):
+        if self.test_mode:
+            Account = Model.get('account.payment.stripe.account')
+            self.account = Account(name="Stripe")
+            self.account.secret_key, self.account.publishable_key = self.keys
+            self.account.save()
+            self._skip_old_events()
+        else:
+            name = 'demo%d' % os.getpid()
+            self.account = create_stripe_account(self.simulator, name)
+            self.world = self.simulator.account(name)
+            self.account.click('new_identifier')
+            self.account.reload()
+            endpoint = self.client.webhook_endpoints.create({
+                    'url': self.account.webhook_endpoint,
+                    'enabled_events': list(HANDLERS),
+                    'api_version': STRIPE_VERSION,
+                    })
+            self.account.webhook_signing_secret = endpoint.secret
+            self.account.save()
+        self.journal = create_stripe_journal(
+            self.account, currency=get_currency(CURRENCY))
+
+    @property
+    def client(self):
+        "The library's client, for what is done in Stripe's dashboard"
+        return stripe.StripeClient(
+            self.account.secret_key,
+            base_addresses={
+                'api': self.simulator.url if self.simulator else API_BASE,
+                }).v1
+
+    def _skip_old_events(self):
+        from trytond.pool import Pool
+        from trytond.transaction import Transaction
+        events = connect(self.account.secret_key).events.list(limit=1)
+        if events.data:
+            with Transaction().start(DATABASE, 0):
+                Account = Pool().get('account.payment.stripe.account')
+                Account.write([Account(self.account.id)], {
+                        'last_event': events.data[0].id,
+                        })
+        self.account.reload()
+
+    # What people do
+
+    def create_party(self, name, email):
+        party = Model.get('party.party')(name=name)
+        mechanism = party.contact_mechanisms.new()
+        mechanism.type = 'email'
+        mechanism.value = email
+        party.save()
+        return party
+
+    def create_invoice(self, amount):
+        "Return the receivable line of a posted move, as an invoice makes"
+        Move = Model.get('account.move')
+        Journal = Model.get('account.journal')
+        accounts = get_accounts(self.company)
+        journal, = Journal.find([('type', '=', 'revenue')], limit=1)
+        self.invoices += 1
+        move = Move(journal=journal)
+        move.description = "Invoice %d" % self.invoices
+        line = move.lines.new(account=accounts['revenue'])
+        line.credit = amount
+        line = move.lines.new(account=accounts['receivable'])
+        line.debit = amount
+        line.party = self.party
+        line.maturity_date = dt.date.today()
+        move.click('post')
+        line, = [
+            ln for ln in move.lines if ln.account == accounts['receivable']]
+        return line
+
+    def create_payment(self, amount, **values):
+        "Return the submitted payment of a new invoice"
+        line = self.create_invoice(Decimal(amount))
+        payment = Model.get('account.payment')(
+            kind='receivable', journal=self.journal, line=line)
+        payment.reference = line.move.description
+        for name, value in values.items():
+            setattr(payment, name, value)
+        payment.save()
+        payment.click('submit')
+        return payment
+
+    def process(self, payment):
+        payment.click('approve')
+        payment.click('process_wizard')
+        payment.reload()
+
+    def open_checkout(self, record):
+        "Return the address of the page and the Page that the payer sees"
+        url = record.click('stripe_checkout')
+        if isinstance(url, dict):
+            url = url['url']
+        page = self.payer.open(url)
+        if page.status != 200 or not page.data.get('data-secret'):
+            raise DemoError("The page answered %d: %s" % (
+                    page.status, page.headline))
+        record.reload()
+        return url, page
+
+    def listen(self):
+        "Read the events if no webhook tells them"
+        if self.test_mode:
+            run_cron('cron_fetch_events')
+
+    def wait_for(self, record, **expected):
+        "Return when the record has the values, raise DemoError if it does not"
+        end = time.monotonic() + PATIENCE[self.test_mode]
+        while True:
+            self.listen()
+            record.reload()
+            wrong = {
+                n: getattr(record, n) for n, v in expected.items()
+                if not _is(getattr(record, n), v)}
+            if not wrong:
+                return
+            if time.monotonic() > end:
+                raise DemoError("%s should have %s but has %s" % (
+                        record.rec_name,
+                        {n: expected[n] for n in wrong}, wrong))
+            time.sleep(1 if self.test_mode else 0.02)
+
+    def wait_for_event(self, type, after=0):
+        "Return the id of the event of the type that was applied"
+        Event = Model.get('account.payment.stripe.event')
+        end = time.monotonic() + PATIENCE[self.test_mode]
+        while True:
+            self.listen()
+            events = Event.find([
+                    ('type', '=', type),
+                    ('state', '=', 'applied'),
+                    ('id', '>', after),
+                    ], limit=1)
+            if events:
+                return events[0].id
+            if time.monotonic() > end:
+                raise DemoError("No event %s was applied" % type)
+            time.sleep(1 if self.test_mode else 0.02)
+
+
+def _is(value, expected):
+    if callable(expected):
+        return expected(value)
+    return value == expected

@@ -1,0 +1,308 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"The stories of the demo. Every step is checked."
+import urllib.error
+import urllib.request
+from decimal import Decimal
+
+from proteus import Model, Wizard
+
+from .demo_payer import links
+from .demo_terminal import DemoError
+
+__all__ = ['STORIES', 'Storyteller']
+
+VISA = '4242 4242 4242 4242'
+MASTERCARD = '5555 5555 5555 4444'
+DECLINED = '4000 0000 0000 0002'
+DISPUTED = '4000 0000 0000 0259'
+DECLINED_LATER = '4000 0000 0000 0341'
+
+
+def check(condition, message):
+    if not condition:
+        raise DemoError(message)
+
+
+class Storyteller:
+    def __init__(self, company, terminal, mailbox):
+        self.company = company
+        self.terminal = terminal
+        self.mailbox = mailbox
+        self.money = '%s ' + company.company.currency.code
+
+    def step(self, text, record=None, **expected):
+        "Wait until the record is as expected and tell of the step"
+        if record:
+            self.company.wait_for(record, **expected)
+        self.terminal.step(text, record.state if record and hasattr(
+                record, 'state') else '')
+
+    def new_payment(self, amount, **values):
+        payment = self.company.create_payment(amount, **values)
+        self.step("Invoice %d of %s is to be paid: payment %s" % (
+                self.company.invoices, self.money % amount, payment.number),
+            payment, state='submitted')
+        return payment
+
+    def open_page(self, record, text="The checkout page is opened"):
+        url, page = self.company.open_checkout(record)
+        self.step(text, record)
+        self.terminal.address(url)
+        return page
+
+    def enter(self, page, number):
+        "Enter a card and go where the page sends the payer"
+        error = self.company.payer.enter(page, number)
+        if error:
+            self.terminal.step("%s is entered: %s" % (number, error))
+            return error
+        end = self.company.payer.open(page.data['data-return-url'])
+        check(end.status == 200, "The end page answered %d" % end.status)
+        self.terminal.step("%s is entered: %s" % (number, end.headline))
+
+    def told(self, type, after=0):
+        "Tell how Tryton got to know"
+        id_ = self.company.wait_for_event(type, after)
+        if self.company.test_mode:
+            text = "Cron reads %s from Stripe" % type
+        else:
+            text = "Webhook %s: signature verified" % type
+        self.terminal.step(text)
+        return id_
+
+    def paid(self, amount, number=VISA, **values):
+        "Return a payment that was paid on the page"
+        payment = self.new_payment(amount, **values)
+        page = self.open_page(payment)
+        self.enter(page, number)
+        return payment
+
+    def last_event(self):
+        Event = Model.get('account.payment.stripe.event')
+        events = Event.find([], order=[('id', 'DESC')], limit=1)
+        return events[0].id if events else 0
+
+    # Stories
+
+    def pay(self):
+        company, terminal = self.company, self.terminal
+        terminal.scene("A customer pays an invoice on the checkout page")
+        payment = self.paid('42.50')
+        self.told('payment_intent.succeeded')
+        self.step("The payment has succeeded, %s are left" % (
+                self.money % payment.amount), payment,
+            state='succeeded', amount=Decimal('42.50'),
+            stripe_charge_id=bool)
+        if not company.test_mode:
+            check(self._forge() == 400, "A forged webhook was not refused")
+            self.step("A forged webhook is refused (400)", payment,
+                state='succeeded')
+
+        terminal.scene("A card is declined, another one pays")
+        payment = self.new_payment('18.00')
+        page = self.open_page(payment)
+        check(self.enter(page, DECLINED), "The card was not declined")
+        self.told('payment_intent.payment_failed')
+        self.step("The error is shown and the page stays open", payment,
+            state='submitted', stripe_waiting_for='payer',
+            stripe_error_message=bool)
+        self.enter(page, VISA)
+        self.step("The payment has succeeded", payment,
+            state='succeeded', stripe_error_message=None)
+
+        terminal.scene("A saved card is charged without the customer")
+        customer = self._add_card(VISA)
+        payment = self._charge_saved(customer, '29.90')
+        self.step("The saved card was charged, nobody was asked", payment,
+            state='succeeded', amount=Decimal('29.90'))
+        self.check_money(['42.50', '18.00', '29.90'])
+
+    def card(self):
+        company, terminal = self.company, self.terminal
+        terminal.scene("Cards are added, listed and detached")
+        customer = self._add_card(MASTERCARD)
+        page = self.open_page(customer, "The page is opened once more")
+        self.enter(page, DECLINED_LATER)
+        company.wait_for(customer, stripe_setup_intent_id=None)
+        ask = Wizard('account.payment.stripe.customer.source.detach',
+            [customer])
+        labels = self._labels(customer)
+        check(len(labels) >= 2, "The cards are not listed: %s" % labels)
+        self.terminal.step("The customer has: %s" % ', '.join(labels.values()))
+
+        terminal.scene("A saved card is declined, the customer gets an e-mail")
+        before = len(self.mailbox.messages)
+        bad, = [i for i, label in labels.items() if '0341' in label]
+        payment = self._charge_saved(customer, '12.00', bad)
+        self.step("It is declined, the payment waits for the customer",
+            payment, state='processing', stripe_waiting_for='payer',
+            stripe_error_message=bool)
+        check(len(self.mailbox.messages) > before, "No e-mail was sent")
+        message = self.mailbox.messages[-1]
+        found = links(message)
+        check(payment.stripe_checkout_id in found[0],
+            "The e-mail does not link to the page")
+        terminal.step("E-mail to %s: %s" % (message['To'], message['Subject']))
+        page = company.payer.open(found[0])
+        self.enter(page, VISA)
+        self.step("Paid with the link of the e-mail", payment,
+            state='succeeded', stripe_error_message=None)
+        ask.form.source = bad
+        ask.execute('detach')
+        customer.reload()
+        labels = self._labels(customer)
+        check(bad not in labels, "The card is still there")
+        terminal.step("The bad card is detached, left: %s" % ', '.join(
+                labels.values()))
+
+    def capture(self):
+        self.terminal.scene("An amount is authorized first, collected later")
+        payment = self.paid('100.00', stripe_capture=False)
+        self.told('payment_intent.amount_capturable_updated')
+        self.step("%s are authorized, no money has moved" % (
+                self.money % payment.stripe_capturable_amount), payment,
+            state='processing', stripe_waiting_for='capture',
+            stripe_capturable_amount=Decimal('100.00'))
+        payment.amount = Decimal('80.00')
+        payment.save()
+        self.step("Less was delivered: the amount is lowered to %s" % (
+                self.money % payment.amount), payment, state='processing')
+        payment.click('stripe_do_capture')
+        self.step("It is captured, Stripe releases the rest", payment,
+            state='succeeded', amount=Decimal('80.00'),
+            stripe_captured_amount=Decimal('80.00'))
+
+    def refund(self):
+        company, terminal = self.company, self.terminal
+        terminal.scene("A payment is refunded, a part and then the rest")
+        payment = self.paid('50.00')
+        self.step("The payment has succeeded", payment, state='succeeded')
+        first = self._refund(payment, '20.00')
+        self.told('charge.refunded')
+        self.step("The payment keeps %s" % (self.money % payment.amount),
+            payment, state='succeeded', amount=Decimal('30.00'))
+        self._refund(payment, '30.00')
+        self.step("Nothing is left of the payment", payment, state='failed',
+            stripe_refunded_amount=Decimal('50.00'))
+        if company.test_mode:
+            return
+        terminal.scene("Weeks later the bank sends the first refund back")
+        company.world.fail_refund(first.stripe_refund_id)
+        self.told('refund.failed')
+        self.step("The refund has failed: %s" % first.stripe_error_message,
+            first, state='failed')
+        self.step("The payment has its money again: %s" % (
+                self.money % payment.amount),
+            payment, state='succeeded', amount=Decimal('20.00'))
+
+    def dispute(self):
+        company, terminal = self.company, self.terminal
+        for evidence, title in [
+                ('losing_evidence', "A dispute is lost"),
+                ('winning_evidence', "A dispute is won")]:
+            terminal.scene(title)
+            last = self.last_event()
+            payment = self.paid('75.00', DISPUTED)
+            self.told('charge.dispute.created', last)
+            self.step("The dispute is shown on the payment", payment,
+                state='succeeded', stripe_dispute_reason='fraudulent',
+                stripe_dispute_status='needs_response')
+            dispute, = company.client.disputes.list({
+                    'payment_intent': payment.stripe_payment_intent_id,
+                    }).data
+            company.client.disputes.update(dispute.id, {
+                    'evidence': {'uncategorized_text': evidence},
+                    'submit': True,
+                    })
+            terminal.step("The bank decides")
+            self.told('charge.dispute.closed', last)
+            if evidence == 'losing_evidence':
+                self.step("The money is gone", payment, state='failed',
+                    stripe_dispute_status='lost')
+            else:
+                self.step("The payment stays as it is", payment,
+                    state='succeeded', amount=Decimal('75.00'),
+                    stripe_dispute_status='won')
+
+    # Parts of them
+
+    def _add_card(self, number):
+        Customer = Model.get('account.payment.stripe.customer')
+        customers = Customer.find([
+                ('party', '=', self.company.party.id),
+                ('stripe_account', '=', self.company.account.id),
+                ])
+        customer = customers[0] if customers else Customer(
+            party=self.company.party, stripe_account=self.company.account)
+        customer.save()
+        page = self.open_page(customer, "The page to add a card is opened")
+        self.enter(page, number)
+        self.company.wait_for(
+            customer, stripe_customer_id=bool, stripe_setup_intent_id=None)
+        labels = self._labels(customer)
+        check(any(number[-4:] in label for label in labels.values()),
+            "The card is not among %s" % labels)
+        self.terminal.step(
+            "It is saved for %s" % self.company.party.rec_name)
+        return customer
+
+    def _labels(self, customer):
+        "Return what a selection field offers"
+        Payment = Model.get('account.payment')
+        payment = Payment(
+            kind='receivable', journal=self.company.journal,
+            party=self.company.party)
+        payment.stripe_customer = customer
+        return {
+            i: label for i, label
+            in payment.__class__._proxy.get_stripe_customer_payment_methods(
+                {'stripe_customer': customer.id},
+                payment._config.context) if i}
+
+    def _charge_saved(self, customer, amount, method=None):
+        if not method:
+            method = next(
+                i for i, label in self._labels(customer).items()
+                if '4242' in label)
+        payment = self.new_payment(amount, stripe_customer=customer,
+            stripe_customer_payment_method=method)
+        self.company.process(payment)
+        return payment
+
+    def _refund(self, payment, amount):
+        Refund = Model.get('account.payment.stripe.refund')
+        refund = Refund(payment=payment, amount=Decimal(amount))
+        refund.reason = 'requested_by_customer'
+        refund.save()
+        refund.click('submit')
+        refund.click('approve')
+        self.step("A refund of %s is approved and sent" % (
+                self.money % amount), refund, state='succeeded')
+        return refund
+
+    def _forge(self):
+        "Return the status of the answer to a webhook that Stripe never sent"
+        request = urllib.request.Request(
+            self.company.account.webhook_endpoint,
+            b'{"object": "event", "id": "evt_1"}',
+            {'Content-Type': 'application/json'})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status
+        except urllib.error.HTTPError as e:
+            with e:
+                return e.code
+
+    def check_money(self, amounts):
+        "Check that each amount moved once"
+        if self.company.test_mode:
+            return
+        moved = sorted(m['amount'] for m in self.company.world.ledger())
+        expected = sorted(int(Decimal(a) * 100) for a in amounts)
+        check(moved == expected, "Money moved: %s instead of %s" % (
+                moved, expected))
+        self.terminal.step("At Stripe each amount moved exactly once")
+
+
+STORIES = ['pay', 'card', 'capture', 'refund', 'dispute']
