@@ -9,7 +9,8 @@ import stripe
 
 from trytond import config
 from trytond.i18n import gettext
-from trytond.model import Index, ModelSQL, ModelView, Unique, dualmethod, fields
+from trytond.model import (
+    Index, ModelSQL, ModelView, Unique, dualmethod, fields)
 from trytond.pool import Pool
 from trytond.pyson import Eval, TimeDelta
 from trytond.rpc import RPC

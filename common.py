@@ -114,6 +114,9 @@ class LeaseMixin:
         """
         # lock() would start a whole transaction over for each new record
         transaction = Transaction()
+        model, locked = transaction.context.get('_stripe_locked', ('', None))
+        if model == cls.__name__ and locked.issuperset(map(int, records)):
+            return cls.browse(list(map(int, records)))
         database = transaction.database
         cursor = transaction.connection.cursor()
         table = cls.__table__()
@@ -132,7 +135,6 @@ class LeaseMixin:
                 for id_ in ids:
                     cache[cls.__name__].pop(id_, None)
         return cls.browse([i for i in map(int, records) if i in ids])
-
 
     def stripe_store(self, **values):
         """Write those of the values that are new.

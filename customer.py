@@ -217,7 +217,6 @@ class Customer(
             cache.set(self.id, labels)
         return list(labels)
 
-
     @classmethod
     @ModelView.button_action(
         'account_payment_stripe.wizard_customer_source_detach')

@@ -49,8 +49,9 @@ class Group(metaclass=PoolMeta):
             Eval('process_method') == 'stripe')
 
     def process_stripe(self):
-        Payment = Pool().get('account.payment')
-        Payment.stripe_process(self.payments)
+        "Raise ProcessError if a payment has nothing to pay with"
+        for payment in self.payments:
+            payment.process_stripe()
 
 
 def _shown(name):

@@ -124,7 +124,9 @@ class Payment(metaclass=PoolMeta):
         language = self.stripe_language or Lang.get()
         report = ActionReport(ModelData.get_id(
                 'account_payment_stripe', 'report_email_checkout'))
-        with Transaction().set_context(language=language.code):
+        # Whoever charges it may not be allowed to read it
+        with Transaction().set_user(0), \
+                Transaction().set_context(language=language.code):
             message, title = get_email(report, self, [language])
         message['From'] = config.get('email', 'from')
         message['To'] = to_address

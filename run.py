@@ -2,9 +2,9 @@
 # this repository contains the full copyright notices and license terms.
 """Carry many records through calls to Stripe.
 
-HTTP is done in threads, the database only in the thread of the caller, each
-answer in a transaction of its own. Several processes never carry the same
-record at once, because each takes it with a lease.
+HTTP is done in threads, the database only in the thread of the caller.
+Several processes never carry the same record at once, because each takes it
+with a lease.
 """
 import datetime as dt
 import logging
@@ -12,6 +12,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from sql import Null
+from sql.aggregate import Count
 
 from trytond import backend, config
 from trytond.model import fields
@@ -26,8 +27,9 @@ __all__ = ['LEASE', 'Run']
 # Longer than the calls for one record can take with all their retries
 LEASE = dt.timedelta(minutes=20)
 THREADS = 16
-# How many records are taken at once for each thread
-AHEAD = 2
+# How many answers are written in one transaction at most
+GROUP = 20
+REPORT = 5
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +40,8 @@ class Run:
     steps: function of the id and the run that returns a generator. It yields
     functions that call Stripe and gets back what they return or the
     StripeFailure that they raise. What it does until the next yield is
-    committed before the next call. It is started over when the database
-    reports a conflict, so it must begin with finding out what has been done.
+    committed before the next call. It is started over when that fails, so it
+    must begin with finding out what has been done.
     """
 
     def __init__(self, Model, steps):
@@ -49,99 +51,88 @@ class Run:
             'account_payment_stripe', 'threads', default=THREADS)
         # Ids of the accounts of which Stripe refuses the key
         self.denied = set()
+        self.done = self.failed = 0
 
     def carry(self, where, records=None):
-        """Carry all the records that match, record by record.
+        """Carry all the records that match.
 
         where: function of the table that returns the condition.
         records: only these, None: all.
-        Commits.
+        Commits, records that fail do not undo the others.
         """
-        ids = None if records is None else sorted(map(int, records))
-        if ids is not None:
-            self.threads = min(self.threads, max(len(ids), 1))
-        claims = self._claim_all(where, ids)
-        if self.threads == 1:
-            for id_ in claims:
-                carried = _Carried(self, id_)
-                job = carried.advance()
-                while job:
-                    job = carried.resume(job)
-        else:
-            self._carry_in_threads(claims)
-
-    def _carry_in_threads(self, claims):
+        claims = _Claims(self.Model, where, records)
+        self._started = self._reported = time.monotonic()
         jobs = {}
-
-        def submit(carried, job):
-            if job:
-                jobs[executor.submit(job)] = carried
-
         with ThreadPoolExecutor(self.threads) as executor:
+            answered = []
             while True:
-                while claims and len(jobs) < self.threads:
-                    try:
-                        carried = _Carried(self, next(claims))
-                    except StopIteration:
-                        claims = None
-                    else:
-                        submit(carried, carried.advance())
+                started = [
+                    _Carried(self, id_)
+                    for id_ in claims.take(self.threads - len(jobs))]
+                for group in grouped_slice(answered + started, GROUP):
+                    for carried, job in self._advance(list(group)):
+                        carried.job = executor.submit(job)
+                        jobs[carried.job] = carried
                 if not jobs:
-                    break
-                done, _ = wait(jobs, return_when=FIRST_COMPLETED)
-                for future in done:
-                    carried = jobs.pop(future)
-                    submit(carried, carried.resume(future.result))
+                    if claims.exhausted:
+                        break
+                    answered = []
+                    continue
+                futures, _ = wait(jobs, return_when=FIRST_COMPLETED)
+                answered = [jobs.pop(f) for f in futures]
+                self._report(claims, len(jobs))
+        self._report(claims, 0, last=True)
 
-    def _claim_all(self, where, ids):
-        size = self.threads * AHEAD
-        if ids is None:
-            last = 0
-            while claimed := self._claim(
-                    lambda t: where(t) & (t.id > last), size):
-                yield from claimed
-                last = claimed[-1]
-        else:
-            for sub_ids in grouped_slice(ids, size):
-                sub_ids = list(sub_ids)
-                yield from self._claim(
-                    lambda t: where(t)
-                    & fields.SQL_OPERATORS['in'](t.id, sub_ids), size)
+    def _advance(self, group):
+        """Return those which go on with their next call.
 
-    def _claim(self, where, limit):
-        "Return the ids of records that nobody else carries now, commits"
+        They are advanced in one transaction, or each in its own if one of
+        them fails.
+        """
         transaction = Transaction()
-        database = transaction.database
-        now = dt.datetime.now()
-        table = self.Model.__table__()
-        taken = self.Model.__table__()
-        select = taken.select(
-            taken.id,
-            where=where(taken) & (
-                (taken.stripe_leased_until == Null)
-                | (taken.stripe_leased_until <= now)
-                # The clock of the server was set back
-                | (taken.stripe_leased_until > now + LEASE)),
-            order_by=[taken.id],
-            limit=limit)
-        if database.has_select_for():
-            For = database.get_select_for_skip_locked()
-            select.for_ = For('UPDATE')
+        try:
+            if len(group) > 1:
+                with transaction.set_context(_stripe_locked=self._lock(group)):
+                    advanced = [(c, c.advance()) for c in group]
+            else:
+                advanced = [(c, c.advance()) for c in group]
+            transaction.commit()
+        except Exception as e:
+            transaction.rollback()
+            if len(group) > 1:
+                for carried in group:
+                    carried.start_over()
+                return [a for c in group for a in self._advance([c])]
+            carried, = group
+            if (isinstance(e, backend.DatabaseOperationalError)
+                    and carried.retry):
+                carried.retry -= 1
+                time.sleep(0.02)
+                carried.start_over()
+                return self._advance(group)
+            # It must not stop the others, it is tried again after its lease
+            logger.exception("%s,%s failed", self.Model.__name__, carried.id)
+            self.failed += 1
+            return []
+        self.done += sum(1 for _, job in advanced if not job)
+        return [(c, job) for c, job in advanced if job]
 
-        def take():
-            cursor = transaction.connection.cursor()
-            if not database.has_select_for():
-                # SQLite takes its lock with the first change
-                cursor.execute(*table.update(
-                        [table.id], [table.id], where=table.id < 0))
-            cursor.execute(*select)
-            ids = [id_ for id_, in cursor]
-            if ids:
-                cursor.execute(*table.update(
-                        [table.stripe_leased_until], [now + LEASE],
-                        where=fields.SQL_OPERATORS['in'](table.id, ids)))
-            return ids
-        return attempt(take)
+    def _lock(self, group):
+        "Lock and read the records together and return what stripe_lock knows"
+        records = self.Model.stripe_lock([c.id for c in group])
+        for record in records[:1]:
+            record.stripe_leased_until
+        return self.Model.__name__, frozenset(map(int, records))
+
+    def _report(self, claims, under_way, last=False):
+        now = time.monotonic()
+        if now - self._reported < REPORT and not (
+                last and self._reported != self._started):
+            return
+        self._reported = now
+        logger.info("%s: %s done, %s failed, %s under way, %s left, %.1f/s",
+            self.Model.__name__, self.done, self.failed, under_way,
+            claims.left(), self.done / (now - self._started))
 
 
 class _Carried:
@@ -151,48 +142,98 @@ class _Carried:
         self.run = run
         self.id = id_
         self.retry = config.getint('database', 'retry')
-        self._steps = run.steps(id_, run)
+        self.start_over()
 
-    def resume(self, job):
-        "Return the next call after the outcome of the job, None at the end"
+    def start_over(self):
+        self.job = None
+        self._steps = self.run.steps(self.id, self.run)
+
+    def advance(self):
+        "Return the next call after the outcome of the last, None at the end"
         try:
-            answer = job()
-        except StripeFailure as failure:
-            return self.advance(self._steps.throw, failure)
-        return self.advance(self._steps.send, answer)
-
-    def advance(self, resume=None, value=None):
-        transaction = Transaction()
-        resume = resume or self._steps.send
-        while True:
+            if not self.job:
+                return next(self._steps)
             try:
-                try:
-                    job = resume(value)
-                except StopIteration:
-                    job = None
-                    self._release()
-                transaction.commit()
-                return job
-            except backend.DatabaseOperationalError:
-                transaction.rollback()
-                if not self.retry:
-                    logger.warning("%s,%s is left for later",
-                        self.run.Model.__name__, self.id, exc_info=True)
-                    return
-                self.retry -= 1
-                time.sleep(0.02)
-                self._steps = self.run.steps(self.id, self.run)
-                resume, value = self._steps.send, None
-            except Exception:
-                # One bad record must not stop the others, it is tried again
-                # after its lease
-                transaction.rollback()
-                logger.exception(
-                    "%s,%s failed", self.run.Model.__name__, self.id)
-                return
+                answer = self.job.result()
+            except StripeFailure as failure:
+                return self._steps.throw(failure)
+            return self._steps.send(answer)
+        except StopIteration:
+            self._release()
 
     def _release(self):
         table = self.run.Model.__table__()
         Transaction().connection.cursor().execute(*table.update(
                 [table.stripe_leased_until], [None],
                 where=table.id == self.id))
+
+
+class _Claims:
+    "The records to carry, taken from other processes for a LEASE"
+
+    def __init__(self, Model, where, records):
+        self.Model = Model
+        self.where = where
+        self.ids = None if records is None else sorted(map(int, records))
+        self.last = 0
+        self.exhausted = False
+
+    def _condition(self, table):
+        now = dt.datetime.now()
+        condition = (
+            self.where(table)
+            & (table.id > self.last)
+            & ((table.stripe_leased_until == Null)
+                | (table.stripe_leased_until <= now)
+                # The clock of the server was set back
+                | (table.stripe_leased_until > now + LEASE)))
+        if self.ids is not None:
+            condition &= fields.SQL_OPERATORS['in'](
+                table.id, [i for i in self.ids if i > self.last])
+        return condition
+
+    def take(self, limit):
+        "Return the ids of records that nobody else carries now, commits"
+        if self.exhausted or limit <= 0:
+            return []
+        if self.ids is not None and not any(i > self.last for i in self.ids):
+            self.exhausted = True
+            return []
+        ids = attempt(self._take, limit)
+        if ids:
+            self.last = ids[-1]
+        else:
+            self.exhausted = True
+        return ids
+
+    def _take(self, limit):
+        transaction = Transaction()
+        database = transaction.database
+        cursor = transaction.connection.cursor()
+        table = self.Model.__table__()
+        select = table.select(
+            table.id, where=self._condition(table), order_by=[table.id],
+            limit=limit)
+        if database.has_select_for():
+            For = database.get_select_for_skip_locked()
+            select.for_ = For('UPDATE')
+        else:
+            # SQLite takes its lock with the first change
+            cursor.execute(*table.update(
+                    [table.id], [table.id], where=table.id < 0))
+        cursor.execute(*select)
+        ids = [id_ for id_, in cursor]
+        if ids:
+            cursor.execute(*table.update(
+                    [table.stripe_leased_until], [dt.datetime.now() + LEASE],
+                    where=fields.SQL_OPERATORS['in'](table.id, ids)))
+        return ids
+
+    def left(self):
+        "Return how many records are not yet taken"
+        cursor = Transaction().connection.cursor()
+        table = self.Model.__table__()
+        cursor.execute(*table.select(
+                Count(table.id), where=self._condition(table)))
+        count, = cursor.fetchone()
+        return count

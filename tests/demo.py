@@ -83,7 +83,7 @@ def stay(company, terminal):
     Payment = Model.get('account.payment')
 
     payment = company.create_payment('42.00')
-    url = payment.click('stripe_checkout')
+    url, _ = company.open_checkout(payment)
     terminal.scene("Now you: pay in your browser with 4242 4242 4242 4242")
     terminal.address(url)
     terminal.scene("Or log in with a Tryton client")
@@ -131,7 +131,7 @@ def tell(story, keys, folder, stays, started):
     from trytond.modules.account_payment_stripe.tests import demo_terminal
     terminal = demo_terminal.Terminal()
     terminal.title("Stripe payments in Tryton")
-    terminal.line("Starting...")
+    terminal.line("Starting, the first time takes half a minute...")
     from trytond.modules.account_payment_stripe.tests import (
         demo_company, demo_payer, demo_stories)
     stories = demo_stories.STORIES if story == 'all' else [story]

@@ -5,7 +5,6 @@
 The environment must be set, by prepare, before this is imported."""
 import datetime as dt
 import hashlib
-import logging
 import os
 import pathlib
 import shutil
@@ -29,7 +28,7 @@ from trytond.modules.currency.tests.tools import get_currency
 from trytond.wsgi import app
 
 from ..event import HANDLERS
-from ..gateway import API_BASE, STRIPE_VERSION, connect
+from ..gateway import API_BASE, STRIPE_VERSION
 from .demo_payer import Payer
 from .demo_terminal import DemoError
 from .run import CACHE, fingerprint
@@ -42,8 +41,9 @@ MODULE = 'account_payment_stripe'
 CURRENCY = 'EUR'
 # How long to wait for what Stripe tells
 PATIENCE = {False: 15, True: 90}
-
-logging.getLogger('werkzeug').setLevel(logging.ERROR)
+CRONS = [
+    'cron_charge', 'cron_capture', 'cron_refund', 'cron_create_customer',
+    'cron_update_customer', 'cron_delete_customer', 'cron_fetch_events']
 
 
 class _Quiet(WSGIRequestHandler):
@@ -57,6 +57,7 @@ class Company:
     "A context manager: the company with its server and Stripe account"
 
     password = PASSWORD
+    crons = CRONS
 
     def __init__(self, folder, port, keys=None):
         self.folder = pathlib.Path(folder)
@@ -197,7 +198,7 @@ class Company:
     def _skip_old_events(self):
         from trytond.pool import Pool
         from trytond.transaction import Transaction
-        events = connect(self.account.secret_key).events.list(limit=1)
+        events = self.client.events.list({'limit': 1})
         if events.data:
             with Transaction().start(DATABASE, 0):
                 Account = Pool().get('account.payment.stripe.account')
@@ -240,7 +241,8 @@ class Company:
         "Return the submitted payment of a new invoice"
         line = self.create_invoice(Decimal(amount))
         payment = Model.get('account.payment')(
-            kind='receivable', journal=self.journal, line=line)
+            kind='receivable', journal=self.journal, party=self.party,
+            line=line)
         payment.reference = line.move.description
         for name, value in values.items():
             setattr(payment, name, value)
@@ -249,15 +251,12 @@ class Company:
         return payment
 
     def process(self, payment):
-        payment.click('approve')
         payment.click('process_wizard')
         payment.reload()
 
     def open_checkout(self, record):
         "Return the address of the page and the Page that the payer sees"
         url = record.click('stripe_checkout')
-        if isinstance(url, dict):
-            url = url['url']
         page = self.payer.open(url)
         if page.status != 200 or not page.data.get('data-secret'):
             raise DemoError("The page answered %d: %s" % (

@@ -141,7 +141,8 @@ class Mailbox:
                     content += line[1:] if line.startswith(b'..') else line
                 self.messages.append(
                     message_from_bytes(content, policy=policy.default))
-            wfile.write(b'221 Bye\r\n' if command == b'QUIT' else b'250 OK\r\n')
+            wfile.write(
+                b"221 Bye\r\n" if command == b"QUIT" else b"250 OK\r\n")
             if command == b'QUIT':
                 break
 

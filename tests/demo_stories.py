@@ -24,24 +24,40 @@ def check(condition, message):
         raise DemoError(message)
 
 
+class _Values:
+    def __init__(self, record):
+        self.record = record
+
+    def __getitem__(self, name):
+        value = getattr(self.record, name)
+        if isinstance(value, Decimal):
+            value = '%s %s' % (value, self.record.currency.code)
+        return value
+
+
 class Storyteller:
+    "Tells stories about the company on the terminal"
+
     def __init__(self, company, terminal, mailbox):
         self.company = company
         self.terminal = terminal
         self.mailbox = mailbox
-        self.money = '%s ' + company.company.currency.code
 
     def step(self, text, record=None, **expected):
-        "Wait until the record is as expected and tell of the step"
+        """Wait until the record is as expected and tell of the step.
+
+        text may name values of the record: {amount}"""
+        state = ''
         if record:
             self.company.wait_for(record, **expected)
-        self.terminal.step(text, record.state if record and hasattr(
-                record, 'state') else '')
+            state = getattr(record, 'state', '')
+            text = text.format_map(_Values(record))
+        self.terminal.step(text, state)
 
     def new_payment(self, amount, **values):
         payment = self.company.create_payment(amount, **values)
-        self.step("Invoice %d of %s is to be paid: payment %s" % (
-                self.company.invoices, self.money % amount, payment.number),
+        self.step(
+            "The payment of {amount} for {reference} is submitted",
             payment, state='submitted')
         return payment
 
@@ -51,15 +67,19 @@ class Storyteller:
         self.terminal.address(url)
         return page
 
-    def enter(self, page, number):
-        "Enter a card and go where the page sends the payer"
+    def enter(self, page, number, come_back=True):
+        "Enter a card on the page, return why it is refused or None"
         error = self.company.payer.enter(page, number)
-        if error:
-            self.terminal.step("%s is entered: %s" % (number, error))
-            return error
+        self.terminal.step("Card %s: %s" % (number, error or "accepted"))
+        if come_back and not error:
+            self.come_back(page)
+        return error
+
+    def come_back(self, page):
+        "Go where Stripe sends the payer"
         end = self.company.payer.open(page.data['data-return-url'])
         check(end.status == 200, "The end page answered %d" % end.status)
-        self.terminal.step("%s is entered: %s" % (number, end.headline))
+        self.terminal.step("The payer is told: %s" % end.headline)
 
     def told(self, type, after=0):
         "Tell how Tryton got to know"
@@ -67,7 +87,7 @@ class Storyteller:
         if self.company.test_mode:
             text = "Cron reads %s from Stripe" % type
         else:
-            text = "Webhook %s: signature verified" % type
+            text = "Webhook, verified: %s" % type
         self.terminal.step(text)
         return id_
 
@@ -88,12 +108,14 @@ class Storyteller:
     def pay(self):
         company, terminal = self.company, self.terminal
         terminal.scene("A customer pays an invoice on the checkout page")
-        payment = self.paid('42.50')
+        payment = self.new_payment('42.50')
+        page = self.open_page(payment)
+        self.enter(page, VISA, come_back=False)
         self.told('payment_intent.succeeded')
-        self.step("The payment has succeeded, %s are left" % (
-                self.money % payment.amount), payment,
+        self.step("The payment has succeeded", payment,
             state='succeeded', amount=Decimal('42.50'),
             stripe_charge_id=bool)
+        self.come_back(page)
         if not company.test_mode:
             check(self._forge() == 400, "A forged webhook was not refused")
             self.step("A forged webhook is refused (400)", payment,
@@ -129,7 +151,7 @@ class Storyteller:
             [customer])
         labels = self._labels(customer)
         check(len(labels) >= 2, "The cards are not listed: %s" % labels)
-        self.terminal.step("The customer has: %s" % ', '.join(labels.values()))
+        self.tell_cards(labels)
 
         terminal.scene("A saved card is declined, the customer gets an e-mail")
         before = len(self.mailbox.messages)
@@ -143,7 +165,8 @@ class Storyteller:
         found = links(message)
         check(payment.stripe_checkout_id in found[0],
             "The e-mail does not link to the page")
-        terminal.step("E-mail to %s: %s" % (message['To'], message['Subject']))
+        terminal.step("An e-mail to %s has the link" % message['To'])
+        terminal.note(message['Subject'])
         page = company.payer.open(found[0])
         self.enter(page, VISA)
         self.step("Paid with the link of the e-mail", payment,
@@ -153,21 +176,20 @@ class Storyteller:
         customer.reload()
         labels = self._labels(customer)
         check(bad not in labels, "The card is still there")
-        terminal.step("The bad card is detached, left: %s" % ', '.join(
-                labels.values()))
+        terminal.step("The declined card is detached")
+        self.tell_cards(labels)
 
     def capture(self):
         self.terminal.scene("An amount is authorized first, collected later")
         payment = self.paid('100.00', stripe_capture=False)
         self.told('payment_intent.amount_capturable_updated')
-        self.step("%s are authorized, no money has moved" % (
-                self.money % payment.stripe_capturable_amount), payment,
+        self.step("{stripe_capturable_amount} are authorized only", payment,
             state='processing', stripe_waiting_for='capture',
             stripe_capturable_amount=Decimal('100.00'))
         payment.amount = Decimal('80.00')
         payment.save()
-        self.step("Less was delivered: the amount is lowered to %s" % (
-                self.money % payment.amount), payment, state='processing')
+        self.step("Less was delivered, lowered to {amount}", payment,
+            state='processing')
         payment.click('stripe_do_capture')
         self.step("It is captured, Stripe releases the rest", payment,
             state='succeeded', amount=Decimal('80.00'),
@@ -180,8 +202,8 @@ class Storyteller:
         self.step("The payment has succeeded", payment, state='succeeded')
         first = self._refund(payment, '20.00')
         self.told('charge.refunded')
-        self.step("The payment keeps %s" % (self.money % payment.amount),
-            payment, state='succeeded', amount=Decimal('30.00'))
+        self.step("{amount} are left of the payment", payment,
+            state='succeeded', amount=Decimal('30.00'))
         self._refund(payment, '30.00')
         self.step("Nothing is left of the payment", payment, state='failed',
             stripe_refunded_amount=Decimal('50.00'))
@@ -190,11 +212,10 @@ class Storyteller:
         terminal.scene("Weeks later the bank sends the first refund back")
         company.world.fail_refund(first.stripe_refund_id)
         self.told('refund.failed')
-        self.step("The refund has failed: %s" % first.stripe_error_message,
-            first, state='failed')
-        self.step("The payment has its money again: %s" % (
-                self.money % payment.amount),
-            payment, state='succeeded', amount=Decimal('20.00'))
+        self.step("The refund has failed: {stripe_error_message}", first,
+            state='failed', stripe_error_message=bool)
+        self.step("{amount} are back with the payment", payment,
+            state='succeeded', amount=Decimal('20.00'))
 
     def dispute(self):
         company, terminal = self.company, self.terminal
@@ -247,6 +268,11 @@ class Storyteller:
             "It is saved for %s" % self.company.party.rec_name)
         return customer
 
+    def tell_cards(self, labels):
+        self.terminal.step("The customer has")
+        for label in labels.values():
+            self.terminal.note(label)
+
     def _labels(self, customer):
         "Return what a selection field offers"
         Payment = Model.get('account.payment')
@@ -277,8 +303,8 @@ class Storyteller:
         refund.save()
         refund.click('submit')
         refund.click('approve')
-        self.step("A refund of %s is approved and sent" % (
-                self.money % amount), refund, state='succeeded')
+        self.step("A refund of {amount} is approved and sent", refund,
+            state='succeeded')
         return refund
 
     def _forge(self):

@@ -7,6 +7,8 @@ import textwrap
 import time
 
 WIDTH = 78
+# Of the text of a step
+TEXT = 55
 COLOURS = {
     'bold': '1',
     'dim': '2',
@@ -72,9 +74,9 @@ class Terminal:
         now = time.monotonic()
         seconds, self.last = now - self.last, now
         self.steps += 1
-        first, *rest = textwrap.wrap(text, WIDTH - 26)
+        first, *rest = textwrap.wrap(text, TEXT)
         self.line('  %s %-*s %s %s' % (
-                self.paint(self.marks['ok'], 'green'), WIDTH - 26, first,
+                self.paint(self.marks['ok'], 'green'), TEXT, first,
                 self.paint('%-10s' % state, *filter(None, [
                             STATES.get(state)])),
                 self.paint('%5.2f s' % seconds, 'dim')))

@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """What the tests and the demo share: a simulator and a small company."""
+import datetime as dt
 import email
 import email.policy
 import socketserver
@@ -14,13 +15,14 @@ from werkzeug.test import Client
 from proteus import Model
 from proteus.config import get_config
 from trytond import config as trytond_config
+from trytond.transaction import Transaction
 
 from .simulator import Simulator
 
 __all__ = [
     'MailServer', 'browse', 'create_stripe_account', 'create_stripe_customer',
     'create_stripe_journal', 'create_stripe_payment', 'create_user',
-    'process_payments', 'run_cron', 'start_simulator', 'use_stripe']
+    'make_due', 'process_payments', 'run_cron', 'start_simulator', 'use_stripe']
 
 SECTION = 'account_payment_stripe'
 WEBHOOK_EVENTS = ['*']
@@ -115,6 +117,20 @@ def create_stripe_customer(
     run_cron('cron_create_customer', config=config)
     customer.reload()
     return customer
+
+
+def make_due(*records, config=None):
+    "Let the time come at which cron tries the records again"
+    if config is None:
+        config = get_config()
+    for record in records:
+        Model_ = config.pool.get(record.__class__.__name__)
+        name = 'try_at' if 'try_at' in Model_._fields else 'stripe_try_at'
+        with Transaction().start(config.database_name, 0):
+            Model_.write([Model_(record.id)], {
+                    name: dt.datetime.now() - dt.timedelta(seconds=1),
+                    })
+        record.reload()
 
 
 def create_user(name, *groups, company=None, config=None):

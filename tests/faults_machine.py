@@ -1,0 +1,350 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""Random stories: hypothesis chooses what happens, and shrinks what fails.
+
+Each rule is something that somebody does or that goes wrong; a failure prints
+the shortest story that hypothesis could find.
+"""
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine, initialize, precondition, rule,
+    run_state_machine_as_test)
+
+from trytond.modules.account_payment_stripe.tests.faults_engine import (
+    CARDS, DIGITS, HTTP_FAULTS, OTHER_FAULTS, WAYS, Stage, Story, Violation)
+
+__all__ = [
+    'FAULTS', 'KINDS', 'Results', 'Stage', 'Story', 'Violation', 'play']
+
+FAULTS = HTTP_FAULTS + OTHER_FAULTS
+KINDS = [
+    'doubled', 'lost', 'failed but charged', 'stuck', 'wrong amount', 'other']
+STEPS = 14
+CONFIRM = 'POST /v1/payment_intents/*/confirm'
+MATCHES = [
+    None, None, None, None, CONFIRM, 'POST /v1/payment_intents',
+    'GET /v1/payment_intents/*', 'POST /v1/payment_intents/*/capture',
+    'POST /v1/payment_intents/*/cancel', 'POST /v1/refunds',
+    'GET /v1/refunds**', 'POST /v1/customers', 'POST /v1/payment_methods**',
+    'GET /v1/events**']
+
+which = st.integers(0, 3)
+times = st.integers(1, 3)
+point = st.sampled_from(['before', 'after'])
+count = st.integers(1, 6)
+shares = st.sampled_from([100, 50, 33])
+later = st.booleans()
+crons = st.sampled_from(list(Story.CRONS))
+buttons = st.sampled_from(['draft', 'fail', 'stripe_do_pull'])
+# The usual ones are the most likely
+ways = st.tuples(
+    st.sampled_from(['token', 'saved', 'saved challenged', *WAYS]),
+    st.booleans())
+actions = st.sampled_from([
+        'process', 'process', 'look', 'capture', 'refund', 'customer',
+        'deliver', 'events', 'checkout', 'draft', 'fail', 'stripe_do_pull'])
+faults = st.sampled_from(HTTP_FAULTS)
+matches = st.sampled_from(MATCHES)
+orders = st.sampled_from(['first', 'last', 'middle'])
+# What happens while the module waits for Stripe
+MEANWHILE = [
+    'draft', 'fail', 'stripe_do_pull', 'capture', 'checkout', 'pay',
+    'cron charge', 'cron capture', 'cron refund', 'cron events', 'deliver',
+    'deliver last', 'expired charge', 'expired capture', 'expired refund',
+    'refund', 'cancel', 'wait', 'dispute', 'jump', 'dashboard refund']
+
+
+class Results:
+    "How many schedules were played, what they hit and what they broke"
+
+    def __init__(self):
+        self.schedules = 0
+        self.steps = 0
+        self.hits = {name: 0 for name in FAULTS}
+        self.broken = []
+        # To say where it is from time to time
+        self.progress = None
+
+    def add(self, story):
+        self.schedules += 1
+        self.steps += len(story.told)
+        for name, number in story.hits.items():
+            if number:
+                self.hits[name] = self.hits.get(name, 0) + 1
+        if self.progress:
+            self.progress(self)
+
+
+def machine(stage, results):
+    "Return the class of the machine that plays on the stage"
+
+    class Stripe(RuleBasedStateMachine):
+
+        def __init__(self):
+            super().__init__()
+            self.story = None
+
+        @initialize(
+            hook=st.sampled_from(['signed', 'signed', 'bare', 'polled']),
+            pace=st.sampled_from([0, 1]),
+            way=ways,
+            currency=st.sampled_from(list(DIGITS)),
+            process=st.booleans(), later=later)
+        def begin(self, hook, pace, way, currency, process, later):
+            self.story = Story(stage, hook=hook, pace=pace)
+            self.story.add_payment(
+                way[0], currency=currency, capture=way[1], process=process,
+                later=later)
+
+        def payment(self, which):
+            payments = self.story.payments
+            return payments[which % len(payments)]
+
+        @precondition(lambda self: len(self.story.payments) < 3)
+        @rule(
+            way=ways, currency=st.sampled_from(list(DIGITS)),
+            process=st.booleans(), later=later)
+        def new_payment(self, way, currency, process, later):
+            self.story.add_payment(
+                way[0], currency=currency, capture=way[1], process=process,
+                later=later)
+
+        @rule(which=which, later=later)
+        def process(self, which, later):
+            self.story.process(self.payment(which), later)
+
+        @rule(button=buttons, which=which)
+        def press(self, button, which):
+            self.story.press(button, self.payment(which))
+
+        @rule(which=which, share=shares, later=later)
+        def capture(self, which, share, later):
+            self.story.capture(self.payment(which), share, later)
+
+        @rule(which=which)
+        def checkout(self, which):
+            self.story.checkout(self.payment(which))
+
+        @precondition(lambda self: self.story.seen)
+        @rule(
+            which=which, browser=which,
+            card=st.sampled_from(list(CARDS)),
+            authenticate=st.sampled_from([True, True, False, None]))
+        def pay(self, which, browser, card, authenticate):
+            self.story.pay(
+                self.payment(which), browser, card, authenticate)
+
+        @precondition(lambda self: self.story.seen)
+        @rule(which=which)
+        def end_page(self, which):
+            self.story.end_page(self.payment(which))
+
+        @rule(which=which, share=shares, later=later)
+        def refund(self, which, share, later):
+            self.story.add_refund(self.payment(which), share, later=later)
+
+        @precondition(lambda self: self.story.refunds)
+        @rule(button=st.sampled_from(['draft', 'submit', 'approve']),
+            which=which)
+        def press_refund(self, button, which):
+            self.story.press_refund(button, which)
+
+        @precondition(lambda self: len(self.story.customers) < 2)
+        @rule(token=st.sampled_from(['tok_visa', 'tok_chargeDeclined']))
+        def customer(self, token):
+            self.story.add_customer(token)
+
+        @rule(name=crons)
+        def cron(self, name):
+            self.story.cron(name)
+
+        @precondition(lambda self: self.story.tasks)
+        @rule()
+        def work(self):
+            self.story.work()
+
+        @precondition(lambda self: self.story.deliveries)
+        @rule(number=times, order=orders, double=st.booleans(),
+            version=st.sampled_from([None, None, '2030-01-01.future']))
+        def deliver(self, number, order, double, version):
+            self.story.deliver(number, order, double, version)
+
+        @precondition(lambda self: self.story.deliveries)
+        @rule(number=times)
+        def lose(self, number):
+            self.story.lose(number)
+
+        @rule(which=which)
+        def forge(self, which):
+            self.story.forge(which)
+
+        @rule(
+            what=st.sampled_from([
+                    'cancel', 'refund', 'refund some', 'capture', 'dispute',
+                    'dispute some', 'lose', 'win', 'bounce']),
+            which=which)
+        def dashboard(self, what, which):
+            self.story.dashboard(what, self.payment(which))
+
+        @rule(which=which,
+            status=st.sampled_from(['chargeable', 'failed', 'canceled']))
+        def source(self, which, status):
+            self.story.source(self.payment(which), status)
+
+        @rule()
+        def foreign(self):
+            self.story.foreign()
+
+        @rule(name=st.sampled_from(HTTP_FAULTS), times=times,
+            match=st.sampled_from(MATCHES))
+        def fault(self, name, times, match):
+            self.story.fault(name, times, match)
+
+        # Something goes wrong, or happens, just during an action
+
+        @rule(action=actions, which=which, way=ways, fault=faults,
+            match=matches, times=times)
+        def with_fault(self, action, which, way, fault, match, times):
+            act = self.prepare(action, which, way)
+            self.story.fault(fault, times, match)
+            act()
+
+        @rule(action=actions, which=which, way=ways, where=st.sampled_from(
+                ['before', 'after', 'commit_before', 'commit_after']),
+            count=count)
+        def killed(self, action, which, way, where, count):
+            act = self.prepare(action, which, way)
+            self.story.kill(where, count)
+            act()
+
+        @rule(action=actions, which=which, way=ways,
+            kind=st.sampled_from(['conflict_before', 'lost_after']),
+            count=count)
+        def disturbed(self, action, which, way, kind, count):
+            act = self.prepare(action, which, way)
+            self.story.disturb(kind, count)
+            act()
+
+        @rule(action=actions, which=which, way=ways, where=point,
+            count=count, what=st.sampled_from(MEANWHILE), whose=which)
+        def at_once(self, action, which, way, where, count, what, whose):
+            act = self.prepare(action, which, way)
+            if action == 'process':
+                whose = -1
+            self.story.meanwhile(
+                where, count, lambda: self.happen(what, whose))
+            act()
+
+        def prepare(self, action, which, way):
+            "Return the function of the action when all is there for it"
+            story = self.story
+            way, capture = way
+            if action == 'process':
+                if len(story.payments) < 4:
+                    id_ = story.add_payment(
+                        way, capture=capture, process=False)
+                else:
+                    id_ = self.payment(which)
+                return lambda: story.process(id_)
+            elif action == 'look':
+                story.wait(90000)
+                return lambda: story.cron('charge')
+            elif action == 'capture':
+                id_ = story.first('processing', capturable=True)
+                if not id_ and len(story.payments) < 4:
+                    id_ = story.add_payment('token', capture=False)
+                return lambda: story.capture(id_ or self.payment(which), 50)
+            elif action == 'refund':
+                id_ = story.first('succeeded')
+                if not id_ and len(story.payments) < 4:
+                    id_ = story.add_payment('token')
+                return lambda: story.add_refund(id_ or self.payment(which), 50)
+            elif action == 'customer':
+                if len(story.customers) < 2:
+                    story.add_customer()
+                return lambda: story.cron('customer')
+            elif action == 'deliver':
+                return lambda: story.deliver(3)
+            elif action == 'events':
+                return lambda: story.cron('events')
+            elif action == 'checkout':
+                return lambda: story.checkout(self.payment(which))
+            return lambda: story.press(action, self.payment(which))
+
+        def happen(self, what, which):
+            story, id_ = self.story, self.payment(which)
+            if what in {'draft', 'fail', 'stripe_do_pull'}:
+                story.press(what, id_)
+            elif what in {'capture', 'checkout'}:
+                getattr(story, what)(id_)
+            elif what == 'pay':
+                story.checkout(id_)
+                story.pay(id_)
+            elif what == 'refund':
+                story.add_refund(id_, 50)
+            elif what.startswith('cron '):
+                story.cron(what[len('cron '):])
+            elif what.startswith('expired '):
+                story.expire()
+                story.cron(what[len('expired '):])
+            elif what == 'deliver':
+                story.deliver(3)
+            elif what == 'deliver last':
+                story.deliver(3, 'last')
+            elif what == 'wait':
+                story.wait(30)
+            elif what == 'jump':
+                story.jump(3600)
+            elif what == 'dashboard refund':
+                story.dashboard('refund some', id_)
+            else:
+                story.dashboard(what, id_)
+
+        @rule()
+        def gone(self):
+            self.story.gone()
+
+        @rule(works=st.booleans())
+        def key(self, works):
+            self.story.key(works)
+
+        @rule(seconds=st.sampled_from([1, 90, 400, 4000, 90000]))
+        def wait(self, seconds):
+            self.story.wait(seconds)
+
+        @rule(seconds=st.sampled_from(
+                [-400 * 86400, -3600, 3600, 400 * 86400]))
+        def jump(self, seconds):
+            self.story.jump(seconds)
+
+        def teardown(self):
+            if self.story is None:
+                return
+            try:
+                self.story.verify()
+            finally:
+                results.add(self.story)
+                stage.story = None
+
+    return Stripe
+
+
+def play(stage, examples, results, steps=STEPS, seed=None, shrink=True,
+        database=None):
+    """Play the number of examples, raise Violation for one that fails.
+
+    seed: None plays other stories each time."""
+    import hypothesis
+    phases = [Phase.generate]
+    if shrink:
+        phases.append(Phase.shrink)
+    options = settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None,
+        database=database, phases=phases, print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck))
+    class_ = machine(stage, results)
+    if seed is not None:
+        class_ = hypothesis.seed(seed)(class_)
+    run_state_machine_as_test(class_, settings=options)
