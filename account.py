@@ -18,8 +18,8 @@ from trytond.rpc import RPC
 from .common import attempt, is_key, new_key
 from .exceptions import StripeKeyModifiedWarning
 from .gateway import (
-    API_BASE, MAX_NETWORK_RETRIES, TIMEOUT, StripeDenied, StripeFailure,
-    StripeRefused, connect)
+    API_BASE, MAX_NETWORK_RETRIES, RATE_ENDPOINT, TIMEOUT, StripeDenied,
+    StripeFailure, StripeRefused, connect)
 
 SECTION = 'account_payment_stripe'
 STRIPE_JS = 'https://js.stripe.com/endive/stripe.js'
@@ -52,6 +52,22 @@ class Account(ModelSQL, ModelView):
             ('setup_intent_delay', '>=', TimeDelta()),
             ],
         help="The delay before cancelling setup intent not succeeded.")
+    rate_endpoint = fields.Integer(
+        "Requests per Endpoint",
+        domain=['OR',
+            ('rate_endpoint', '=', None),
+            ('rate_endpoint', '>', 0),
+            ],
+        help="How many requests per second are made at most to an endpoint.\n"
+        "Leave empty for the default.")
+    rate_total = fields.Integer(
+        "Requests in All",
+        domain=['OR',
+            ('rate_total', '=', None),
+            ('rate_total', '>', 0),
+            ],
+        help="How many requests per second are made at most.\n"
+        "Leave empty for the default.")
     error_message = fields.Char(
         "Error", readonly=True,
         states={
@@ -151,7 +167,11 @@ class Account(ModelSQL, ModelView):
             api_base=config.get(SECTION, 'api_base', default=API_BASE),
             max_network_retries=config.getint(
                 SECTION, 'max_network_retries', default=MAX_NETWORK_RETRIES),
-            timeout=config.getint(SECTION, 'timeout', default=TIMEOUT))
+            timeout=config.getint(SECTION, 'timeout', default=TIMEOUT),
+            rate_endpoint=self.rate_endpoint or config.getint(
+                SECTION, 'rate_endpoint', default=RATE_ENDPOINT),
+            rate_total=self.rate_total or config.getint(
+                SECTION, 'rate_total', default=None))
 
     @property
     def stripe_js(self):

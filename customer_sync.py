@@ -27,7 +27,7 @@ class Customer(metaclass=PoolMeta):
         party = self.party
         # Of all companies because Stripe's customer is of none
         languages = dict.fromkeys(
-            l.lang.code for l in party.langs if l.lang)
+            lang.lang.code for lang in party.langs if lang.lang)
         return {
             'email': party.email or '',
             'name': (party.full_name or '')[:256],

@@ -4,7 +4,9 @@
 
 Knows no Tryton model, is safe to use from threads.
 """
+import hashlib
 import logging
+import random
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -20,6 +22,11 @@ STRIPE_VERSION = '2026-10-28.endive'
 API_BASE = 'https://api.stripe.com'
 TIMEOUT = 30
 MAX_NETWORK_RETRIES = 3
+# A bit below the limits of Stripe, in requests per second
+# https://docs.stripe.com/rate-limits
+RATE_ENDPOINT = 24
+RATE_TOTAL = 95
+RATE_TOTAL_TEST = 24
 
 # Codes that mean "later" though their status says "no"
 LATER_CODES = frozenset(
@@ -149,22 +156,29 @@ class _Service:
             options = {}
             if idempotency_key:
                 options['idempotency_key'] = idempotency_key
-            started = time.monotonic()
-            try:
-                answer = attribute(*ids, params=params, options=options)
-            except stripe.StripeError as e:
-                failure = classify(e)
-                failure.at = _answered_at(e.headers, started)
-                logger.info("%s %s: %s %s (%s)",
-                    qualname, ' '.join(ids), failure.__class__.__name__,
-                    failure.code or e.http_status, failure.request_id)
-            else:
-                logger.debug("%s %s (%s)", qualname, ' '.join(ids),
-                    answer.last_response and answer.last_response.request_id)
-                self._gateway._local.answered_at = _answered_at(
-                    answer.last_response and answer.last_response.headers,
-                    started)
-                return answer
+            retries = self._gateway.max_network_retries
+            for retry in range(retries + 1):
+                started = time.monotonic()
+                try:
+                    answer = attribute(*ids, params=params, options=options)
+                except stripe.StripeError as e:
+                    failure = classify(e)
+                    failure.at = _answered_at(e.headers, started)
+                    limited = e.http_status == 429
+                    logger.info("%s %s: %s %s (%s)",
+                        qualname, ' '.join(ids), failure.__class__.__name__,
+                        failure.code or e.http_status, failure.request_id)
+                else:
+                    response = answer.last_response
+                    logger.debug("%s %s (%s)", qualname, ' '.join(ids),
+                        response and response.request_id)
+                    self._gateway._local.answered_at = _answered_at(
+                        response and response.headers, started)
+                    return answer
+                if not limited or retry == retries:
+                    break
+                # The library does not try those again, nothing was executed
+                time.sleep(random.uniform(.5, 1) * 2 ** retry)
             # Out of the except clause to not keep the library's exception,
             # its body may hold secrets
             raise failure
@@ -177,9 +191,19 @@ class Gateway:
     Services are named as in the library and called with keyword parameters:
     gateway.payment_intents.create(amount=100, idempotency_key='key').
     Calls return the library's objects and raise StripeFailure.
+
+    identity: names the key without telling it.
+    rate_endpoint, rate_total: requests per second of a Run.
     """
 
-    def __init__(self, key, api_base, max_network_retries, timeout):
+    def __init__(
+            self, key, api_base, max_network_retries, timeout, rate_endpoint,
+            rate_total):
+        self.identity = hashlib.sha256(key.encode()).hexdigest()[:32]
+        self.max_network_retries = max_network_retries
+        self.rate_endpoint = rate_endpoint
+        self.rate_total = rate_total or (
+            RATE_TOTAL_TEST if '_test_' in key else RATE_TOTAL)
         self._client = stripe.StripeClient(
             key,
             stripe_version=STRIPE_VERSION,
@@ -203,6 +227,7 @@ class Gateway:
 
 @lru_cache(maxsize=128)
 def connect(key, api_base=API_BASE, max_network_retries=MAX_NETWORK_RETRIES,
-        timeout=TIMEOUT):
+        timeout=TIMEOUT, rate_endpoint=RATE_ENDPOINT, rate_total=None):
     "Return the Gateway of the secret key, kept for its open connections"
-    return Gateway(key, api_base, max_network_retries, timeout)
+    return Gateway(
+        key, api_base, max_network_retries, timeout, rate_endpoint, rate_total)

@@ -1,7 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
-from functools import partial
 
 from sql import Literal, Null
 
@@ -12,6 +11,7 @@ from trytond.transaction import Transaction
 from .common import new_key, stripe_amount
 from .gateway import (
     StripeDenied, StripeFailure, StripeRefused, StripeUnavailable)
+from .pace import paced
 from .payment_state import FIRST_LOOK, LAST_LOOK
 from .run import Run
 from .state import PaymentState
@@ -234,7 +234,9 @@ class Payment(metaclass=PoolMeta):
         "Fail the payment after its intent can not be paid anymore"
         intent = cls(id_).stripe_payment_intent_id
         try:
-            state = yield partial(PaymentState.cancel, gateway, intent)
+            state = yield paced(
+                gateway, 'payment_intents.cancel',
+                PaymentState.cancel, gateway, intent)
         except StripeFailure as e:
             if payment := cls._stripe_hold(id_):
                 payment._stripe_try_later(e)
@@ -249,7 +251,8 @@ class Payment(metaclass=PoolMeta):
         if not payment:
             return
         if payment.stripe_payment_intent_id or payment.stripe_charge_id:
-            state = yield partial(
+            state = yield paced(
+                gateway, 'payment_intents.retrieve',
                 PaymentState.read, gateway,
                 intent=payment.stripe_payment_intent_id,
                 charge=payment.stripe_charge_id)
@@ -280,7 +283,8 @@ class Payment(metaclass=PoolMeta):
                 and payment.stripe_chargeable
                 and payment.stripe_token.startswith('tok_')
                 and not payment.stripe_payment_method_id):
-            method = yield partial(
+            method = yield paced(
+                gateway, 'payment_methods.create',
                 gateway.payment_methods.create,
                 type='card', card={'token': payment.stripe_token},
                 idempotency_key='%s-method' % payment.stripe_create_key)
@@ -292,7 +296,8 @@ class Payment(metaclass=PoolMeta):
         if not method:
             payment._stripe_look_later(stripe_waiting_for='payer')
             return
-        intent = yield partial(
+        intent = yield paced(
+            gateway, 'payment_intents.create',
             gateway.payment_intents.create, **payment.stripe_intent_params(),
             payment_method=method, idempotency_key=payment.stripe_create_key)
         payment = cls._stripe_hold(id_)
@@ -331,18 +336,21 @@ class Payment(metaclass=PoolMeta):
             params['error_on_requires_action'] = True
         else:
             params['off_session'] = True
-        if state.status == 'requires_payment_method':
+        customer = payment.stripe_customer
+        if (state.status == 'requires_payment_method'
+                and customer and customer.stripe_customer_id):
             # It was made for the checkout page
-            customer = payment.stripe_customer
-            yield partial(
+            yield paced(
+                gateway, 'payment_intents.update',
                 gateway.payment_intents.update, state.intent,
-                customer=customer.stripe_customer_id if customer else '')
+                customer=customer.stripe_customer_id)
 
         def confirm():
             intent = gateway.payment_intents.confirm(state.intent, **params)
             return intent.to_dict(), gateway.answered_at
         try:
-            intent, at = yield confirm
+            intent, at = yield paced(
+                gateway, 'payment_intents.confirm', confirm)
         except StripeRefused as e:
             if not (e.intent and (e.card or e.unexpected_state)):
                 raise
@@ -372,7 +380,8 @@ class Payment(metaclass=PoolMeta):
         payment = cls._stripe_hold(id_)
         if not payment:
             return
-        state = yield partial(
+        state = yield paced(
+            gateway, 'payment_intents.retrieve',
             PaymentState.read, gateway,
             intent=payment.stripe_payment_intent_id,
             charge=payment.stripe_charge_id)
@@ -395,7 +404,8 @@ class Payment(metaclass=PoolMeta):
             return PaymentState.from_charge(
                 answer.to_dict(), at=gateway.answered_at)
         try:
-            state = yield capture
+            state = yield paced(
+                gateway, 'payment_intents.capture', capture)
         except StripeRefused as e:
             payment = cls._stripe_hold(id_)
             if not payment:

@@ -191,24 +191,31 @@ class Payment(metaclass=PoolMeta):
         return cls.stripe_lock(payments) if payments else []
 
     @classmethod
-    def _stripe_apply_event(cls, payments, event, state=None):
-        "Apply the state of the event, or without one what Stripe tells now"
+    def _stripe_apply_event(cls, payments, event, state_of=None):
+        """Apply the state of the event, or without one what Stripe tells now.
+
+        state_of: function of the dictionary of the object of the event, it
+        is only called if its shape is known here.
+        """
+        if not payments:
+            return
+        state = None
+        if state_of and is_current(event):
+            state = state_of(event['data']['object'])
         for payment in payments:
-            if state is not None and is_current(event):
+            if state:
                 state.at = event['created']
                 payment.stripe_apply(state)
             else:
                 payment.stripe_apply(payment.stripe_read(), sure=True)
-        return bool(payments) or None
+        return True
 
     @classmethod
     def stripe_on_payment_intent(cls, account, event):
         intent = event['data']['object']
         payments = cls._stripe_find(account, intent=intent['id'])
-        if not payments:
-            return
         return cls._stripe_apply_event(
-            payments, event, PaymentState.from_intent(intent))
+            payments, event, PaymentState.from_intent)
 
     @classmethod
     def stripe_on_charge(cls, account, event):
@@ -216,13 +223,7 @@ class Payment(metaclass=PoolMeta):
         intent = charge.get('payment_intent')
         if intent:
             payments = cls._stripe_find(account, intent=intent)
-            if not payments:
-                return
-            state = None
-            if charge['status'] == 'succeeded' and charge['captured']:
-                # Final for its intent also
-                state = PaymentState.from_charge(charge)
-            return cls._stripe_apply_event(payments, event, state)
+            return cls._stripe_apply_event(payments, event, _of_captured)
         payments = cls._stripe_find(account, charge=charge['id'])
         return cls._stripe_apply_event(payments, event)
 
@@ -277,3 +278,9 @@ class Payment(metaclass=PoolMeta):
             with Transaction().set_context(_stripe_state=True):
                 cls.fail(failed)
         return True
+
+
+def _of_captured(charge):
+    "Return the state of the charge if it is final for its intent also"
+    if charge['status'] == 'succeeded' and charge['captured']:
+        return PaymentState.from_charge(charge)

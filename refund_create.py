@@ -1,7 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
-from functools import partial
 
 from sql import Null
 
@@ -10,6 +9,7 @@ from trytond.transaction import Transaction
 
 from .common import stripe_amount
 from .gateway import StripeDenied, StripeFailure, StripeRefused
+from .pace import paced
 from .run import Run
 from .state import PaymentState
 
@@ -128,37 +128,26 @@ class Refund(metaclass=PoolMeta):
         if not refund:
             return
         payment = refund.payment
-        intent = payment.stripe_payment_intent_id
-        charge = payment.stripe_charge_id
-        key = refund.stripe_idempotency_key
+        ids = {
+            'intent': payment.stripe_payment_intent_id,
+            'charge': payment.stripe_charge_id,
+            }
         if refund.stripe_refund_id:
-            answer = yield partial(
-                gateway.refunds.retrieve, refund.stripe_refund_id)
+            answer = yield paced(
+                gateway, 'refunds.retrieve', gateway.refunds.retrieve,
+                refund.stripe_refund_id)
             answer = answer.to_dict()
         else:
-            # It may have been sent without that the answer arrived
-            answer = None
-            if refund.state == 'processing':
-                answer = yield partial(
-                    _find, gateway, key, intent=intent, charge=charge)
-            else:
-                refund.stripe_try_at = None
-                refund.save()
-                # Committed before it is sent
-                cls.process([refund])
-            if not answer:
-                refund = cls._stripe_hold(id_)
-                params = refund.stripe_create_params
-                answer = yield partial(
-                    gateway.refunds.create, **params,
-                    idempotency_key=refund.stripe_create_key)
-                answer = answer.to_dict()
+            answer = yield from cls._stripe_find_or_send(id_, gateway, ids)
             refund = cls._stripe_hold(id_)
-            refund.stripe_refund_id = answer['id']
-            refund.save()
+            if not answer or not refund:
+                # An event was faster
+                return
+            refund.stripe_store(stripe_refund_id=answer['id'])
         # The sum of all refunds is what counts for the payment
-        state = yield partial(
-            PaymentState.read, gateway, intent=intent, charge=charge)
+        state = yield paced(
+            gateway, 'payment_intents.retrieve',
+            PaymentState.read, gateway, **ids)
         refund = cls._stripe_hold(id_)
         if refund:
             refund.stripe_apply(answer)
@@ -166,6 +155,30 @@ class Refund(metaclass=PoolMeta):
                 refund._stripe_try_later()
         for payment in payment.__class__.stripe_lock([payment]):
             payment.stripe_apply(state)
+
+    @classmethod
+    def _stripe_find_or_send(cls, id_, gateway, ids):
+        "Return the dictionary of the refund at Stripe"
+        refund = cls(id_)
+        if refund.state == 'processing':
+            # It may have been sent without that the answer arrived
+            answer = yield paced(
+                gateway, 'refunds.list',
+                _find, gateway, refund.stripe_idempotency_key, **ids)
+            if answer:
+                return answer
+            refund = cls._stripe_hold(id_)
+        else:
+            refund.stripe_store(stripe_try_at=None)
+            # Committed before it is sent
+            cls.process([refund])
+        if not refund:
+            return
+        answer = yield paced(
+            gateway, 'refunds.create',
+            gateway.refunds.create, **refund.stripe_create_params,
+            idempotency_key=refund.stripe_create_key)
+        return answer.to_dict()
 
     def stripe_apply(self, refund):
         "Bring the record to the state of the dictionary of Stripe's refund"

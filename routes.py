@@ -165,11 +165,15 @@ def _language(request, pool, record):
     Lang = pool.get('ir.lang')
     if lang := record.stripe_language:
         return lang
-    default = Lang.get()
     codes = {
-        c.replace('_', '-'): c for c in Lang.get_translatable_languages()}
-    codes.setdefault(default.code.replace('_', '-'), default.code)
-    return Lang.get(codes.get(request.accept_languages.best_match(codes)))
+        c.replace('_', '-').lower(): c
+        for c in Lang.get_translatable_languages()}
+    for wanted, quality in request.accept_languages:
+        wanted = wanted.lower()
+        for code in [wanted, wanted.partition('-')[0]]:
+            if quality and code in codes:
+                return Lang.get(codes[code])
+    return Lang.get()
 
 
 def _locale(language):

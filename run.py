@@ -21,12 +21,13 @@ from trytond.transaction import Transaction
 
 from .common import attempt
 from .gateway import StripeFailure
+from .pace import Slots
 
 __all__ = ['LEASE', 'Run']
 
 # Longer than the calls for one record can take with all their retries
 LEASE = dt.timedelta(minutes=20)
-THREADS = 16
+THREADS = 48
 # How many answers are written in one transaction at most
 GROUP = 20
 REPORT = 5
@@ -62,7 +63,7 @@ class Run:
         """
         claims = _Claims(self.Model, where, records)
         self._started = self._reported = time.monotonic()
-        jobs = {}
+        jobs, slots = {}, Slots()
         with ThreadPoolExecutor(self.threads) as executor:
             answered = []
             while True:
@@ -71,7 +72,8 @@ class Run:
                     for id_ in claims.take(self.threads - len(jobs))]
                 for group in grouped_slice(answered + started, GROUP):
                     for carried, job in self._advance(list(group)):
-                        carried.job = executor.submit(job)
+                        carried.job = executor.submit(
+                            _call, job, slots.delay(job))
                         jobs[carried.job] = carried
                 if not jobs:
                     if claims.exhausted:
@@ -133,6 +135,11 @@ class Run:
         logger.info("%s: %s done, %s failed, %s under way, %s left, %.1f/s",
             self.Model.__name__, self.done, self.failed, under_way,
             claims.left(), self.done / (now - self._started))
+
+
+def _call(job, delay):
+    time.sleep(delay)
+    return job()
 
 
 class _Carried:

@@ -99,8 +99,9 @@ OTHER_FAULTS = [
     'webhook lost', 'webhook doubled', 'webhook shuffled', 'webhook late',
     'webhook early', 'newer version', 'forged webhook', 'foreign objects',
     'polled and posted', 'user meanwhile', 'declined']
-SECRETS = re.compile(
-    r'sk_test_\w+|whsec_\w+|\w+_secret_\w{8,}|\b\d{16}\b')
+SECRETS = re.compile('|'.join([
+            r'sk_test_\w+', r'whsec_\w+', r'\w+_secret_\w{8,}',
+            *CARDS.values(), 'AT611904300234573201']))
 
 logger = logging.getLogger(__name__)
 
@@ -198,10 +199,10 @@ class Stage:
             def __init__(self, threads):
                 pass
 
-            def submit(self, function):
+            def submit(self, function, *args, **kwargs):
                 future = Future()
                 try:
-                    future.set_result(function())
+                    future.set_result(function(*args, **kwargs))
                 except Exception as e:
                     future.set_exception(e)
                 return future
@@ -398,11 +399,14 @@ class Story:
         "What somebody else than the module does"
         story, self.stage.story = self.stage.story, None
         rules, self.simulator.faults.rules = self.simulator.faults.rules, []
+        settings = self.world.settings
+        keys, settings.key_state = settings.key_state, {}
         try:
             yield self._client()
         finally:
             self.stage.story = story
             self.simulator.faults.rules = rules
+            settings.key_state = keys
 
     def tell(self, text, *args):
         self.told.append('  ' * self._depth + text % args)
@@ -1272,7 +1276,9 @@ class Story:
                 self.violation('stuck', "%s, %s is %s", told, current, status)
 
     def _was_refused(self, intents):
-        return any(i['last_payment_error'] for i in intents)
+        return any(
+            i['last_payment_error'] or i['cancellation_reason'] == 'expired'
+            for i in intents)
 
     def _left(self, movement):
         refunded = sum(

@@ -324,6 +324,17 @@ def compile_type(class_):
     return Hash(fields)
 
 
+# What an empty string unsets though the package does not declare it
+# https://github.com/stripe/stripe-dotnet/issues/1954
+_UNSET = {
+    'CustomerUpdateParams': ['description', 'email', 'name', 'phone'],
+    }
+
+
 def compile_params(name):
     "Return the validator of stripe.params.<name>"
-    return compile_type(getattr(stripe.params, name))
+    validator = compile_type(getattr(stripe.params, name))
+    if name in _UNSET:
+        validator = validator.extended(
+            **{n: Union([String()], True) for n in _UNSET[name]})
+    return validator
