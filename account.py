@@ -168,10 +168,10 @@ class Account(ModelSQL, ModelView):
             max_network_retries=config.getint(
                 SECTION, 'max_network_retries', default=MAX_NETWORK_RETRIES),
             timeout=config.getint(SECTION, 'timeout', default=TIMEOUT),
-            rate_endpoint=self.rate_endpoint or config.getint(
+            rate_endpoint=self.rate_endpoint or config.getfloat(
                 SECTION, 'rate_endpoint', default=RATE_ENDPOINT),
-            rate_total=self.rate_total or config.getint(
-                SECTION, 'rate_total', default=None))
+            rate_total=self.rate_total or config.getfloat(
+                SECTION, 'rate_total', default=0))
 
     @property
     def stripe_js(self):

@@ -24,7 +24,7 @@ TIMEOUT = 30
 MAX_NETWORK_RETRIES = 3
 # A bit below the limits of Stripe, in requests per second
 # https://docs.stripe.com/rate-limits
-RATE_ENDPOINT = 24
+RATE_ENDPOINT = 24.5
 RATE_TOTAL = 95
 RATE_TOTAL_TEST = 24
 

@@ -14,6 +14,7 @@ import argparse
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -116,6 +117,8 @@ def main():
     keys = stripe_keys()
     stays = (not os.environ.get('ONCE')
         and sys.stdin.isatty() and sys.stdout.isatty())
+    # So that the folder is removed then also
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     folder = tempfile.mkdtemp(prefix='stripe-demo-')
     try:

@@ -101,105 +101,99 @@ def machine(stage, results):
             payments = self.story.payments
             return payments[which % len(payments)]
 
-        @precondition(lambda self: len(self.story.payments) < 3)
         @rule(
-            way=ways, currency=st.sampled_from(list(DIGITS)),
-            process=st.booleans(), later=later)
-        def new_payment(self, way, currency, process, later):
-            self.story.add_payment(
-                way[0], currency=currency, capture=way[1], process=process,
-                later=later)
+            action=st.sampled_from([
+                    'new', 'process', 'capture', 'refund', 'checkout',
+                    'draft', 'fail', 'stripe_do_pull', 'refund draft',
+                    'refund submit', 'refund approve', 'customer']),
+            which=which, way=ways, currency=st.sampled_from(list(DIGITS)),
+            share=shares, later=later)
+        def user(self, action, which, way, currency, share, later):
+            story, id_ = self.story, self.payment(which)
+            if action == 'new':
+                if len(story.payments) < 3:
+                    story.add_payment(
+                        way[0], currency=currency, capture=way[1],
+                        later=later)
+            elif action == 'process':
+                story.process(id_, later)
+            elif action == 'capture':
+                story.capture(id_, share, later)
+            elif action == 'refund':
+                story.add_refund(id_, share, later=later)
+            elif action.startswith('refund '):
+                story.press_refund(action[len('refund '):], which)
+            elif action == 'checkout':
+                story.checkout(id_)
+            elif action == 'customer':
+                if len(story.customers) < 2:
+                    story.add_customer()
+            else:
+                story.press(action, id_, later)
 
-        @rule(which=which, later=later)
-        def process(self, which, later):
-            self.story.process(self.payment(which), later)
-
-        @rule(button=buttons, which=which)
-        def press(self, button, which):
-            self.story.press(button, self.payment(which))
-
-        @rule(which=which, share=shares, later=later)
-        def capture(self, which, share, later):
-            self.story.capture(self.payment(which), share, later)
-
-        @rule(which=which)
-        def checkout(self, which):
-            self.story.checkout(self.payment(which))
-
-        @precondition(lambda self: self.story.seen)
         @rule(
             which=which, browser=which,
-            card=st.sampled_from(list(CARDS)),
-            authenticate=st.sampled_from([True, True, False, None]))
-        def pay(self, which, browser, card, authenticate):
-            self.story.pay(
-                self.payment(which), browser, card, authenticate)
-
-        @precondition(lambda self: self.story.seen)
-        @rule(which=which)
-        def end_page(self, which):
-            self.story.end_page(self.payment(which))
-
-        @rule(which=which, share=shares, later=later)
-        def refund(self, which, share, later):
-            self.story.add_refund(self.payment(which), share, later=later)
-
-        @precondition(lambda self: self.story.refunds)
-        @rule(button=st.sampled_from(['draft', 'submit', 'approve']),
-            which=which)
-        def press_refund(self, button, which):
-            self.story.press_refund(button, which)
-
-        @precondition(lambda self: len(self.story.customers) < 2)
-        @rule(token=st.sampled_from(['tok_visa', 'tok_chargeDeclined']))
-        def customer(self, token):
-            self.story.add_customer(token)
+            card=st.sampled_from(['visa', *CARDS]),
+            authenticate=st.sampled_from([True, True, False, None]),
+            end=st.booleans(),
+            source=st.sampled_from(
+                ['chargeable', 'chargeable', 'failed', 'canceled']))
+        def payer(self, which, browser, card, authenticate, end, source):
+            story, id_ = self.story, self.payment(which)
+            if story.ways[id_] == 'source':
+                story.source(id_, source)
+            if not story.seen.get(id_):
+                story.checkout(id_)
+            story.pay(id_, browser, card, authenticate)
+            if end:
+                story.end_page(id_)
 
         @rule(name=crons)
         def cron(self, name):
-            self.story.cron(name)
-
-        @precondition(lambda self: self.story.tasks)
-        @rule()
-        def work(self):
             self.story.work()
+            self.story.cron(name)
 
         @precondition(lambda self: self.story.deliveries)
         @rule(number=times, order=orders, double=st.booleans(),
-            version=st.sampled_from([None, None, '2030-01-01.future']))
-        def deliver(self, number, order, double, version):
-            self.story.deliver(number, order, double, version)
-
-        @precondition(lambda self: self.story.deliveries)
-        @rule(number=times)
-        def lose(self, number):
-            self.story.lose(number)
-
-        @rule(which=which)
-        def forge(self, which):
-            self.story.forge(which)
+            version=st.sampled_from([None, None, '2030-01-01.future']),
+            lost=st.sampled_from([False, False, True]))
+        def webhook(self, number, order, double, version, lost):
+            if lost:
+                self.story.lose(number)
+            else:
+                self.story.deliver(number, order, double, version)
 
         @rule(
             what=st.sampled_from([
                     'cancel', 'refund', 'refund some', 'capture', 'dispute',
-                    'dispute some', 'lose', 'win', 'bounce']),
+                    'dispute some', 'lose', 'win', 'bounce', 'foreign',
+                    'forge']),
             which=which)
-        def dashboard(self, what, which):
-            self.story.dashboard(what, self.payment(which))
-
-        @rule(which=which,
-            status=st.sampled_from(['chargeable', 'failed', 'canceled']))
-        def source(self, which, status):
-            self.story.source(self.payment(which), status)
-
-        @rule()
-        def foreign(self):
-            self.story.foreign()
+        def elsewhere(self, what, which):
+            if what == 'foreign':
+                self.story.foreign()
+            elif what == 'forge':
+                self.story.forge(which)
+            else:
+                self.story.dashboard(what, self.payment(which))
 
         @rule(name=st.sampled_from(HTTP_FAULTS), times=times,
             match=st.sampled_from(MATCHES))
         def fault(self, name, times, match):
             self.story.fault(name, times, match)
+
+        @rule(what=st.sampled_from([
+                    1, 90, 400, 4000, 90000, 'gone', 'revoked', 'restored',
+                    -400 * 86400, 400 * 86400]))
+        def passing(self, what):
+            if what == 'gone':
+                self.story.gone()
+            elif what in {'revoked', 'restored'}:
+                self.story.key(what == 'restored')
+            elif abs(what) > 90000:
+                self.story.jump(what)
+            else:
+                self.story.wait(what)
 
         # Something goes wrong, or happens, just during an action
 
@@ -300,23 +294,6 @@ def machine(stage, results):
                 story.dashboard('refund some', id_)
             else:
                 story.dashboard(what, id_)
-
-        @rule()
-        def gone(self):
-            self.story.gone()
-
-        @rule(works=st.booleans())
-        def key(self, works):
-            self.story.key(works)
-
-        @rule(seconds=st.sampled_from([1, 90, 400, 4000, 90000]))
-        def wait(self, seconds):
-            self.story.wait(seconds)
-
-        @rule(seconds=st.sampled_from(
-                [-400 * 86400, -3600, 3600, 400 * 86400]))
-        def jump(self, seconds):
-            self.story.jump(seconds)
 
         def teardown(self):
             if self.story is None:

@@ -65,15 +65,30 @@ def _file(name):
         'Cache-Control': 'no-store'}, content
 
 
+@page('GET', '/favicon.ico')
+def favicon(simulator, params, name):
+    return 204, {}, b''
+
+
 @page('GET', '/challenge/*')
 def challenge(simulator, params, token):
     "Ask the payer to complete or to fail the authentication"
     challenged(simulator, token)
     return """<!DOCTYPE html>
 <html lang="en">
-<head><title>3D Secure 2 Test Page</title></head>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>3D Secure 2 Test Page</title>
+<style>
+body { max-width: 24rem; margin: 15vh auto; padding: 1rem;
+  font: 16px/1.5 system-ui, sans-serif; }
+button { padding: .625rem 1.25rem; font: inherit; }
+</style>
+</head>
 <body>
 <h1>3D Secure 2 Test Page</h1>
+<p>The bank asks whether it is you who pays.</p>
 <form method="post">
 <button id="test-source-authorize-3ds" name="succeed" value="true">
 Complete</button>

@@ -1,0 +1,188 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+from trytond import config
+from trytond.i18n import gettext
+from trytond.model import ModelView, Workflow
+from trytond.modules.account_payment.exceptions import (
+    PaymentValidationError, ProcessError)
+from trytond.pool import Pool, PoolMeta
+from trytond.transaction import Transaction
+
+from .common import failure_message, new_key, stripe_amount
+from .exceptions import PaymentPaidError, StripeError
+from .gateway import StripeFailure
+from .state import PaymentState
+
+
+class Payment(metaclass=PoolMeta):
+    "What a user does with payments"
+    __name__ = 'account.payment'
+
+    @classmethod
+    def validate_fields(cls, payments, field_names):
+        super().validate_fields(payments, field_names)
+        cls._check_stripe_kind(payments, field_names)
+        cls._check_stripe_capture_amount(payments, field_names)
+
+    @classmethod
+    def _check_stripe_kind(cls, payments, field_names):
+        if field_names and not (field_names & {'kind', 'journal'}):
+            return
+        for payment in payments:
+            if (payment.process_method == 'stripe'
+                    and payment.kind != 'receivable'):
+                raise PaymentValidationError(gettext(
+                        'account_payment_stripe.msg_stripe_receivable',
+                        journal=payment.journal.rec_name,
+                        payment=payment.rec_name))
+
+    @classmethod
+    def _check_stripe_capture_amount(cls, payments, field_names):
+        if field_names and 'amount' not in field_names:
+            return
+        for payment in payments:
+            if (payment.state == 'processing'
+                    and payment.stripe_capture_needed
+                    and payment.stripe_capturable_amount is not None
+                    and payment.amount > payment.stripe_capturable_amount):
+                raise PaymentValidationError(gettext(
+                        'account_payment_stripe.msg_stripe_capture_amount',
+                        payment=payment.rec_name))
+
+    @classmethod
+    def _stripe(cls, payments):
+        "Return those of the payments that are paid with Stripe"
+        return [p for p in payments if p.process_method == 'stripe']
+
+    @classmethod
+    @ModelView.button
+    @Workflow.transition('submitted')
+    def submit(cls, payments):
+        for payment in cls._stripe(payments):
+            stripe_amount(payment.amount, payment.currency, payment)
+        super().submit(payments)
+
+    @classmethod
+    @Workflow.transition('processing')
+    def process(cls, payments, group=None):
+        stripe_payments = cls._stripe(payments)
+        cls._set_stripe_customer(stripe_payments)
+        result = super().process(payments, group=group)
+        if stripe_payments:
+            batch = config.getint(
+                'account_payment_stripe', 'queue_batch', default=1000)
+            with Transaction().set_context(queue_batch=batch):
+                cls.__queue__.stripe_charge(stripe_payments)
+        return result
+
+    @classmethod
+    def _set_stripe_customer(cls, payments):
+        Customer = Pool().get('account.payment.stripe.customer')
+        payments = [
+            p for p in payments if not (
+                p.stripe_token
+                or p.stripe_payment_intent_id
+                or p.stripe_charge_id
+                or p.stripe_customer)]
+        if not payments:
+            return
+        customers = {}
+        for customer in Customer.search([
+                    ('party', 'in', list({p.party.id for p in payments})),
+                    ('stripe_customer_id', '!=', None),
+                    ], order=[('id', 'DESC')]):
+            customers[customer.party, customer.stripe_account] = customer
+        for payment in payments:
+            payment.stripe_customer = customers.get(
+                (payment.party, payment.journal.stripe_account))
+        cls.save(payments)
+
+    def process_stripe(self):
+        "Raise ProcessError if there is nothing to pay with"
+        if not (self.stripe_token
+                or self.stripe_payment_intent_id
+                or self.stripe_charge_id
+                or self.stripe_customer):
+            raise ProcessError(gettext(
+                    'account_payment_stripe.msg_no_stripe_token',
+                    payment=self.rec_name))
+        stripe_amount(self.amount, self.currency, self)
+
+    @classmethod
+    @ModelView.button
+    @Workflow.transition('draft')
+    def draft(cls, payments):
+        """Forget the intents after they have been cancelled at Stripe.
+
+        Commits and raises PaymentPaidError if some have been paid meanwhile.
+        """
+        kept = cls._stripe_release(cls._stripe(payments))
+        payments = [p for p in payments if p not in kept]
+        super().draft(payments)
+        if stripe_payments := cls._stripe(payments):
+            cls.write(stripe_payments, {
+                    n: None for n in cls._stripe_own_fields()
+                    if n not in {'stripe_refunds', 'stripe_tries'}
+                    } | {
+                    'stripe_idempotency_key': None,
+                    'stripe_chargeable': False,
+                    })
+            for payment in stripe_payments:
+                # Another intent must not be taken for the one forgotten
+                payment.stripe_idempotency_key = new_key()
+            cls.save(stripe_payments)
+        cls._stripe_tell_kept(kept)
+
+    @classmethod
+    @ModelView.button
+    @Workflow.transition('failed')
+    def fail(cls, payments):
+        """Commits and raises PaymentPaidError if a user wants to fail payments
+        of which Stripe holds money."""
+        kept = []
+        if not Transaction().context.get('_stripe_state'):
+            kept = cls._stripe_release(cls._stripe(payments))
+        super().fail([p for p in payments if p not in kept])
+        cls._stripe_tell_kept(kept)
+
+    @classmethod
+    def _stripe_tell_kept(cls, payments):
+        if not payments:
+            return
+        names = ', '.join(p.rec_name for p in payments[:5])
+        if len(payments) > 5:
+            names += '...'
+        # What Stripe said must stay though the button is refused
+        Transaction().commit()
+        raise PaymentPaidError(gettext(
+                'account_payment_stripe.msg_payment_paid', payments=names))
+
+    @classmethod
+    def _stripe_release(cls, payments):
+        """Make sure that nothing can be paid for the payments anymore.
+
+        Return those that have been paid, after they have been brought up to
+        date.
+        Raises StripeError if Stripe can not be asked.
+        """
+        paid = []
+        for payment in cls.stripe_lock(payments):
+            gateway = payment.journal.stripe_account.gateway
+            try:
+                if payment.stripe_payment_intent_id:
+                    state = PaymentState.cancel(
+                        gateway, payment.stripe_payment_intent_id)
+                elif payment.stripe_charge_id:
+                    state = payment.stripe_read()
+                else:
+                    continue
+            except StripeFailure as e:
+                raise StripeError(gettext(
+                        'account_payment_stripe.msg_payment_not_released',
+                        payment=payment.rec_name,
+                        error=failure_message(e))) from None
+            if state:
+                payment.stripe_apply(state)
+                if state.left or state.status == 'processing':
+                    paid.append(payment)
+        return paid
