@@ -24,6 +24,8 @@ from .gateway import (
 SECTION = 'account_payment_stripe'
 STRIPE_JS = 'https://js.stripe.com/endive/stripe.js'
 
+EVENT_TYPES = [('id', str), ('type', str), ('created', int)]
+
 logger = logging.getLogger(__name__)
 
 
@@ -75,6 +77,23 @@ class Account(ModelSQL, ModelView):
             },
         help="What Stripe said when it last refused the secret key.")
 
+    error_forbidden = fields.Boolean(
+        "Error Forbidden", readonly=True,
+        states={
+            'invisible': True,
+            },
+        help="The key lacks a permission.")
+    fetched_at = fields.Timestamp(
+        "Fetched at", readonly=True,
+        states={
+            'invisible': True,
+            },
+        help="When the events were last read.")
+
+    @classmethod
+    def default_error_forbidden(cls):
+        return False
+
     @classmethod
     def __setup__(cls):
         super().__setup__()
@@ -113,7 +132,7 @@ class Account(ModelSQL, ModelView):
         default = default.copy() if default is not None else {}
         for name in [
                 'webhook_identifier', 'webhook_signing_secret', 'last_event',
-                'error_message']:
+                'error_message', 'fetched_at']:
             default.setdefault(name)
         return super().copy(accounts, default=default)
 
@@ -184,10 +203,14 @@ class Account(ModelSQL, ModelView):
 
         Writes only a change.
         """
-        message = failure.message if failure else None
-        cls.write(
-            [a for a in accounts if a.error_message != message],
-            {'error_message': message})
+        values = {
+            'error_message': failure.message if failure else None,
+            'error_forbidden': failure.forbidden if failure else False,
+            }
+        cls.write([
+                a for a in accounts
+                if any(getattr(a, n) != v for n, v in values.items())],
+            values)
 
     @classmethod
     def from_identifier(cls, identifier):
@@ -218,7 +241,9 @@ class Account(ModelSQL, ModelView):
             event = json.loads(body)
             if event['object'] != 'event':
                 raise TypeError
-            event['id'], event['type'], event['data']['object']['id']
+            event['data']['object']['id']
+            if not all(isinstance(event[n], t) for n, t in EVENT_TYPES):
+                raise TypeError
         except (stripe.SignatureVerificationError,
                 ValueError, TypeError, KeyError, RecursionError):
             raise ValueError("Not an event of Stripe") from None
@@ -239,14 +264,21 @@ class Account(ModelSQL, ModelView):
         event: the dictionary of a Stripe event.
         Return True when it is applied, False if it must be sent again and
         None if it is of no interest.
+        Commits.
         """
         Event = Pool().get('account.payment.stripe.event')
-        result = None
-        for account in accounts:
-            received = Event.receive(account, event)
-            if received is not None:
-                result = received if result is None else result and received
-        return result
+        results = {
+            Event.receive_alone(account, event)
+            for account in accounts} - {None}
+        return all(results) if results else None
+
+    @classmethod
+    def _note_fetched(cls, account_id, now):
+        account = cls(account_id)
+        cls.write([account], {'fetched_at': now})
+        # Another permission may still be missing
+        if not account.error_forbidden:
+            cls.note_denied([account], None)
 
     @classmethod
     def fetch_events(cls, accounts=None):
@@ -263,6 +295,7 @@ class Account(ModelSQL, ModelView):
         for account_id in list(map(int, accounts)):
             account = cls(account_id)
             Event.try_failed(account)
+            now = dt.datetime.now()
             try:
                 if account.webhook_identifier:
                     Event.fetch_undelivered(account)
@@ -275,5 +308,5 @@ class Account(ModelSQL, ModelView):
                 if isinstance(e, StripeDenied):
                     attempt(cls.note_denied, [cls(account_id)], e)
             else:
-                attempt(cls.note_denied, [cls(account_id)], None)
+                attempt(cls._note_fetched, account_id, now)
         Event.clean()

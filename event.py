@@ -8,7 +8,8 @@ from trytond.pool import Pool
 from trytond.pyson import Eval
 from trytond.transaction import Transaction, TransactionError
 
-from .common import attempt, failure_message, from_timestamp
+from .common import (
+    attempt, failure_message, from_timestamp, to_timestamp)
 from .gateway import STRIPE_VERSION, StripeFailure, StripeRefused
 
 logger = logging.getLogger(__name__)
@@ -18,6 +19,9 @@ PAGE = 100
 MAX_TYPES = 20
 # Stripe keeps and sends again events for 30 days
 KEEP = dt.timedelta(days=40)
+# Stripe tries that long to deliver an event
+# https://docs.stripe.com/webhooks#automatic-retries
+DELIVERY = dt.timedelta(days=4)
 FIRST_DELAY = dt.timedelta(minutes=5)
 LAST_DELAY = dt.timedelta(days=1)
 
@@ -280,8 +284,15 @@ class Event(ModelSQL, ModelView):
         Commits event by event.
         Raises StripeFailure if they can not be read.
         """
+        params = {}
+        if account.fetched_at:
+            # The others have been seen
+            params['created'] = {
+                'gte': to_timestamp(account.fetched_at - DELIVERY),
+                }
         for page in _pages_since(
-                account.gateway, None, cls.types(), delivery_success=False):
+                account.gateway, None, cls.types(), delivery_success=False,
+                **params):
             for event in page:
                 cls.receive_alone(account, event)
 

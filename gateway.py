@@ -51,9 +51,11 @@ class StripeFailure(Exception):
     intent: the dictionary of the intent that Stripe joined to the error.
     at: the same as Gateway.answered_at.
     saved: if Stripe repeats it for the same idempotency key.
+    forbidden: if the key is right but lacks a permission.
     """
     at = None
     saved = False
+    forbidden = False
 
     def __init__(self, message, code=None, param=None, decline_code=None,
             request_id=None, card=False, intent=None):
@@ -120,6 +122,7 @@ def classify(error):
         request_id=error.request_id,
         card=error.http_status == 402,
         intent=intent.to_dict() if intent else None)
+    failure.forbidden = error.http_status == 403
     # https://docs.stripe.com/api/idempotent_requests
     failure.saved = (
         meaning is StripeKeyReused or (error.http_status or 0) >= 500)

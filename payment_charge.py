@@ -172,6 +172,7 @@ class Payment(metaclass=PoolMeta):
             return
         try:
             yield from steps(id_, account.gateway)
+            run.accepted.add(account.id)
         except StripeDenied as e:
             run.denied.add(account.id)
             account.__class__.note_denied([account.__class__(account.id)], e)

@@ -97,6 +97,7 @@ class Refund(metaclass=PoolMeta):
             return
         try:
             yield from cls._stripe_send(id_, account.gateway)
+            run.accepted.add(account.id)
         except StripeFailure as e:
             if isinstance(e, StripeDenied):
                 run.denied.add(account.id)

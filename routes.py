@@ -92,7 +92,6 @@ class Routes(Router):
     @classmethod
     def webhooks_endpoint(cls, request, pool, account):
         Account = pool.get('account.payment.stripe.account')
-        Event = pool.get('account.payment.stripe.event')
         account = Account.from_identifier(account)
         if not account:
             abort(HTTPStatus.NOT_FOUND)
@@ -106,7 +105,7 @@ class Routes(Router):
             logger.warning("can not read event for account %s: %s (%s)",
                 account.id, e.code, e.request_id)
             abort(HTTPStatus.SERVICE_UNAVAILABLE)
-        if Event.receive_alone(account, event) is False:
+        if Account.webhook([account], event) is False:
             abort(HTTPStatus.SERVICE_UNAVAILABLE)
         return Response(status=HTTPStatus.NO_CONTENT)
 

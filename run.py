@@ -16,6 +16,7 @@ from sql.aggregate import Count
 
 from trytond import backend, config
 from trytond.model import fields
+from trytond.pool import Pool
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction
 
@@ -52,6 +53,8 @@ class Run:
             'account_payment_stripe', 'threads', default=THREADS)
         # Ids of the accounts of which Stripe refuses the key
         self.denied = set()
+        # and of which it does not
+        self.accepted = set()
         self.done = self.failed = 0
 
     def carry(self, where, records=None):
@@ -84,6 +87,10 @@ class Run:
                 answered = [jobs.pop(f) for f in futures]
                 self._report(claims, len(jobs))
         self._report(claims, 0, last=True)
+        if accepted := self.accepted - self.denied:
+            Account = Pool().get('account.payment.stripe.account')
+            attempt(lambda: Account.note_denied(
+                    Account.browse(list(accepted)), None))
 
     def _advance(self, group):
         """Return those which go on with their next call.
