@@ -14,6 +14,7 @@ from trytond.pyson import Bool, Eval
 from trytond.transaction import Transaction
 
 from .amount import AmountError, to_stripe
+from .batch import is_locked
 from .exceptions import StripeAmountError
 from .gateway import StripeDenied, StripeUnavailable
 
@@ -113,10 +114,9 @@ class LeaseMixin:
         Raises DatabaseOperationalError if another transaction changed them.
         """
         # lock() would start a whole transaction over for each new record
-        transaction = Transaction()
-        model, locked = transaction.context.get('_stripe_locked', ('', None))
-        if model == cls.__name__ and locked.issuperset(map(int, records)):
+        if is_locked(cls.__name__, list(map(int, records))):
             return cls.browse(list(map(int, records)))
+        transaction = Transaction()
         database = transaction.database
         cursor = transaction.connection.cursor()
         table = cls.__table__()

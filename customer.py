@@ -403,7 +403,8 @@ def _label(object_):
     details = _details(object_)
     items = []
     if brand := details.get('brand'):
-        items.append(BRANDS.get(brand, brand))
+        # Card objects spell them otherwise than payment methods
+        items.append(BRANDS.get(brand.lower(), brand))
     if last4 := details.get('last4'):
         items.append('****%s' % last4)
     if details.get('exp_month') and details.get('exp_year'):

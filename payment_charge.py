@@ -14,7 +14,7 @@ from .gateway import (
 from .pace import paced
 from .payment_state import FIRST_LOOK, LAST_LOOK
 from .run import Run
-from .state import PaymentState
+from .state import FINAL, PaymentState
 
 FIRST_RETRY = dt.timedelta(minutes=5)
 LAST_RETRY = dt.timedelta(hours=6)
@@ -269,7 +269,7 @@ class Payment(metaclass=PoolMeta):
         if payment._stripe_may_confirm(state):
             yield from cls._stripe_confirm(id_, gateway, state)
             payment = cls(id_)
-        if payment.state != 'processing':
+        if payment.stripe_intent_status in FINAL:
             return
         if payment._stripe_refused:
             yield from cls._stripe_cancel(id_, gateway)

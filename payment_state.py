@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
+from itertools import groupby
 
 from trytond.i18n import gettext
 from trytond.model import ModelView
@@ -8,6 +9,7 @@ from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
 from .amount import from_stripe
+from .batch import later, settle
 from .common import failure_message, from_timestamp, to_timestamp
 from .event import is_current
 from .exceptions import StripeError
@@ -119,9 +121,8 @@ class Payment(metaclass=PoolMeta):
     def _stripe_move(self, state):
         "Move to the state that follows from what is stored"
         cls = self.__class__
-        with Transaction().set_context(
-                _stripe_state=True, _skip_warnings=True,
-                company=self.company.id):
+        settle(self)
+        with self._stripe_moving():
             if state.status == 'succeeded':
                 left = self.stripe_left_amount
                 if self.amount != left or (
@@ -132,7 +133,7 @@ class Payment(metaclass=PoolMeta):
                     self.save()
                 if left:
                     if self.state != 'succeeded':
-                        cls.succeed([self])
+                        later(cls._stripe_succeed, self)
                 elif self.state != 'failed':
                     cls.fail([self])
             elif state.status == 'canceled':
@@ -141,6 +142,18 @@ class Payment(metaclass=PoolMeta):
             elif state.status in {'processing', 'requires_capture'}:
                 if self.state != 'processing':
                     cls.proceed([self])
+
+    def _stripe_moving(self):
+        return Transaction().set_context(
+            _stripe_state=True, _skip_warnings=True, company=self.company.id)
+
+    @classmethod
+    def _stripe_succeed(cls, payments):
+        payments = sorted(payments, key=lambda p: p.company.id)
+        for _, payments in groupby(payments, key=lambda p: p.company):
+            payments = list(payments)
+            with payments[0]._stripe_moving():
+                cls.succeed(payments)
 
     def stripe_read(self):
         """Return the complete PaymentState.

@@ -20,6 +20,7 @@ from trytond.pool import Pool
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction
 
+from .batch import together
 from .common import attempt
 from .gateway import StripeFailure
 from .pace import Slots
@@ -100,10 +101,7 @@ class Run:
         """
         transaction = Transaction()
         try:
-            if len(group) > 1:
-                with transaction.set_context(_stripe_locked=self._lock(group)):
-                    advanced = [(c, c.advance()) for c in group]
-            else:
+            with together(self._lock(group) if len(group) > 1 else []):
                 advanced = [(c, c.advance()) for c in group]
             transaction.commit()
         except Exception as e:
@@ -127,11 +125,11 @@ class Run:
         return [(c, job) for c, job in advanced if job]
 
     def _lock(self, group):
-        "Lock and read the records together and return what stripe_lock knows"
+        "Lock and read the records together and return them"
         records = self.Model.stripe_lock([c.id for c in group])
         for record in records[:1]:
             record.stripe_leased_until
-        return self.Model.__name__, frozenset(map(int, records))
+        return records
 
     def _report(self, claims, under_way, last=False):
         now = time.monotonic()

@@ -44,7 +44,7 @@ ARGS = [
     '--disable-quic', '--no-first-run', '--disable-component-update',
     '--disable-sync', '--force-color-profile=srgb',
     ]
-DESKTOP = {'width': 1280, 'height': 900}
+DESKTOP = {'width': 1100, 'height': 840}
 PHONE = {'width': 375, 'height': 812}
 
 

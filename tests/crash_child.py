@@ -18,7 +18,6 @@ import time
 import traceback
 
 SECTION = 'account_payment_stripe'
-STEPS = ['request', 'commit']
 
 
 class Steps:
@@ -38,7 +37,8 @@ class Steps:
 
         def hooked_request(client, method, url, headers, post_data=None):
             answer = request(client, method, url, headers, post_data)
-            self.reached('%s %s' % (method, url.partition('/v1/')[2]))
+            self.reached(
+                '%s %s' % (method.upper(), url.partition('/v1/')[2]))
             return answer
 
         def hooked_commit(transaction):

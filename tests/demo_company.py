@@ -37,6 +37,7 @@ from .tools import (
 
 DATABASE = 'demo'
 PASSWORD = 'demo-stripe'
+NAME = "Flower Shop"
 MODULE = 'account_payment_stripe'
 CURRENCY = 'EUR'
 # How long to wait for what Stripe tells
@@ -140,7 +141,7 @@ class Company:
         proteus_config.set_trytond(DATABASE)
         create_company(currency=get_currency(CURRENCY))
         company = get_company()
-        company.party.name = "Flower Shop"
+        company.party.name = NAME
         company.party.save()
         create_chart(company)
         fiscalyear = create_fiscalyear(company)
@@ -166,7 +167,7 @@ class Company:
     def _connect(self):
         if self.test_mode:
             Account = Model.get('account.payment.stripe.account')
-            self.account = Account(name="Stripe")
+            self.account = Account(name=NAME)
             self.account.secret_key, self.account.publishable_key = self.keys
             self.account.save()
             self._skip_old_events()
@@ -174,6 +175,9 @@ class Company:
             name = 'demo%d' % os.getpid()
             self.account = create_stripe_account(self.simulator, name)
             self.world = self.simulator.account(name)
+            # What payers see when they add a card
+            self.account.name = NAME
+            self.account.save()
             self.account.click('new_identifier')
             self.account.reload()
             endpoint = self.client.webhook_endpoints.create({

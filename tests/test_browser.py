@@ -490,7 +490,7 @@ class CheckoutTestCase(BrowserTestCase):
             self.assertTrue(secret)
             self.assertNotIn(secret, html)
         self.assertIn(self.account.publishable_key, html)
-        self.assertLess(len(html.encode()), 30000)
+        self.assertLess(len(html.encode()), 16000)
         self.assertEqual(headers['Cache-Control'], 'no-store')
         self.assertEqual(headers['Referrer-Policy'], 'no-referrer')
         self.assertEqual(headers['X-Frame-Options'], 'DENY')
@@ -532,7 +532,7 @@ class CheckoutTestCase(BrowserTestCase):
 
     def test_phone_pictures(self):
         page = self.open(self.payment(), self.open_page(
-                PHONE, device_scale_factor=2))
+                {**PHONE, 'height': 640}, device_scale_factor=2))
         fill_card(page)
         self.take(page, 'checkout-phone')
         self.pay(page)
@@ -665,6 +665,7 @@ class CheckoutTestCase(BrowserTestCase):
             text = page.locator('body').inner_text()
             for part in [HOSTILE, "Dunder Mifflin", "€25.00"]:
                 self.assertIn(part, text)
+            self.assertTrue(text.strip().endswith("Dunder Mifflin"))
             self.assertLessEqual(
                 page.evaluate('document.documentElement.scrollWidth'),
                 viewport['width'])
@@ -674,6 +675,54 @@ class CheckoutTestCase(BrowserTestCase):
         request = Request(url, headers={'Accept-Language': language})
         with urlopen(request) as response:
             return response.read().decode()
+
+    def test_stand_in(self):
+        "The stand-in refuses what Stripe.js refuses"
+        self.noise.append('[Stripe.js] Unrecognized')
+        payment = self.payment()
+        page = self.open(payment)
+        fill_card(page)
+        for code, message in [
+                ("Stripe()", "apiKey should be a string"),
+                ("Stripe('sk_test_x')", "secret key"),
+                ("stripe.elements()", "client secret"),
+                ("stripe.elements({clientSecret: 'x'})",
+                    "clientSecret should be a client secret"),
+                ("stripe.elements({clientSecret: secret, loader: 'x'})",
+                    "loader should be one of"),
+                ("stripe.elements({clientSecret: secret}).create('x')",
+                    "A valid Element name"),
+                ("elements.create('payment')", "Can only create one"),
+                ("element.mount('#nothing')", "no DOM elements"),
+                ("stripe.confirmPayment()", "should be an object"),
+                ("stripe.confirmPayment({confirmParams: {}})",
+                    "elements should be an Elements instance"),
+                ("stripe.confirmPayment({elements})", "return_url"),
+                ("stripe.confirmPayment({elements, redirect: 'x'})",
+                    "redirect should be one of"),
+                ("stripe.confirmSetup({elements, redirect: 'if_required'})",
+                    "client secret of a PaymentIntent"),
+                ("stripe.confirmPayment({elements, redirect: 'if_required'})",
+                    "still mounted"),
+                ("stripe.elements({clientSecret: secret, x: 1}) && null",
+                    None),
+                ]:
+            error = page.evaluate('''async () => {
+                const {key, secret} = document.getElementById('form').dataset;
+                const stripe = Stripe(key);
+                const elements = stripe.elements({clientSecret: secret});
+                const element = elements.create('payment');
+                try {
+                    await %s;
+                } catch (error) {
+                    return error.name + ': ' + error.message;
+                }
+            }''' % code)
+            if message is None:
+                self.assertIsNone(error, code)
+            else:
+                self.assertTrue(error.startswith('IntegrationError: '), code)
+                self.assertIn(message, error)
 
     def test_many(self):
         "The page does not get slower or fail with its use"

@@ -1,7 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
-import unittest
 
 from trytond.modules.account_payment_stripe import gateway
 from trytond.pool import Pool
@@ -125,10 +124,6 @@ class CustomerTestCase(StripeTestCase):
                 'account.payment.stripe.customer.source.detach', type='wizard')
             customer, visa = self.create_customer()
             session, _, _ = Detach.create()
-            with self.transaction.__self__.transaction(
-                    active_model=customer.__name__, active_id=customer.id,
-                    active_ids=[customer.id]):
-                pass
             self.assertEqual(len(customer.payment_methods()), 1)
         with self.transaction(
                 active_model='account.payment.stripe.customer',
@@ -326,7 +321,3 @@ class CustomerTestCase(StripeTestCase):
             self.assertEqual(
                 customer.stripe_party_params['preferred_locales'], ['fr'])
             self.assertFalse(customer.stripe_has_changed)
-
-
-if __name__ == '__main__':
-    unittest.main()

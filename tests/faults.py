@@ -1,0 +1,121 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""Play random schedules of payments and faults and check the invariants.
+
+    python tests/faults.py [-s SEED] [-j JOBS] [N]
+
+Prints for each fault how many of the schedules hit it, and how many ended
+with money doubled or lost, a payment failed though it is charged, a payment
+that is stuck or one with a wrong amount.
+"""
+import argparse
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+CHUNK = 50
+KINDS = [
+    'doubled', 'lost', 'failed but charged', 'stuck', 'wrong amount', 'other']
+
+_stage = None
+
+
+def start(cache):
+    "Prepare the process"
+    global _stage
+    os.environ['TRYTOND_DATABASE__URI'] = 'sqlite://'
+    os.environ['DB_NAME'] = ':memory:'
+    os.environ['DB_CACHE'] = cache
+    from trytond.modules.account_payment_stripe.tests import faults_machine
+    _stage = faults_machine.Stage()
+
+
+def activate(cache):
+    "Make the database once"
+    start(cache)
+    _stage.close()
+
+
+def play(number, seed):
+    "Return the schedules, the hits of each fault and what was broken"
+    from trytond.modules.account_payment_stripe.tests import faults_machine
+    results = faults_machine.Results()
+    broken = []
+    while results.schedules < number:
+        try:
+            faults_machine.play(
+                _stage, number - results.schedules, results,
+                seed=seed + results.schedules, shrink=False)
+            break
+        except faults_machine.Violation as e:
+            broken.append((e.kind, sorted(_faults(results)), str(e)))
+    return results.schedules, results.hits, broken
+
+
+def _faults(results):
+    return [n for n, hit in results.last.items() if hit]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('number', nargs='?', type=int, default=200)
+    parser.add_argument('-s', '--seed', type=int, default=0)
+    parser.add_argument(
+        '-j', '--jobs', type=int, default=os.cpu_count() or 1)
+    args = parser.parse_args()
+    started = time.monotonic()
+    cache = tempfile.mkdtemp(prefix='stripe-faults-')
+    schedules, hits, broken = 0, {}, []
+    context = get_context('spawn')
+    try:
+        with ProcessPoolExecutor(1, mp_context=context) as executor:
+            executor.submit(activate, cache).result()
+        with ProcessPoolExecutor(
+                args.jobs, mp_context=context, initializer=start,
+                initargs=(cache,)) as executor:
+            chunks = [
+                executor.submit(
+                    play, min(CHUNK, args.number - i), args.seed + i)
+                for i in range(0, args.number, CHUNK)]
+            for chunk in as_completed(chunks):
+                number, more_hits, more_broken = chunk.result()
+                schedules += number
+                for name, count in more_hits.items():
+                    hits[name] = hits.get(name, 0) + count
+                for found in more_broken:
+                    print("\n%s" % found[2], flush=True)
+                broken.extend(more_broken)
+                print("%s schedules, %s broken, %d s" % (
+                        schedules, len(broken),
+                        time.monotonic() - started), flush=True)
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
+    print_table(schedules, hits, broken)
+    return bool(broken)
+
+
+def print_table(schedules, hits, broken):
+    line = '%-20s %9s' + ' %9s' * len(KINDS)
+    heads = [k.replace('failed but charged', 'failed but') for k in KINDS]
+    print()
+    print(line % ('fault', 'schedules', *(h[:9] for h in heads)))
+
+    def counts(found):
+        return [
+            sum(1 for kind, _, _ in found
+                if kind == k or k == 'other' and kind not in KINDS)
+            for k in KINDS]
+    for name, number in hits.items():
+        print(line % (
+                name, number, *counts([b for b in broken if name in b[1]])))
+    print(line % ('all', schedules, *counts(broken)))
+
+
+if __name__ == '__main__':
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+    sys.exit(main())

@@ -1,0 +1,406 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""Money moves once and Tryton tells the truth, whatever goes wrong.
+
+STRIPE_FAULTS_SECONDS is how long random stories are played, STRIPE_FAULTS_SEED
+which ones; `make faults N=10000` plays more of them."""
+import os
+import time
+import unittest
+from decimal import Decimal
+
+from trytond import backend
+from trytond.tests.test_tryton import DB_NAME  # noqa: F401
+
+SECONDS = int(os.environ.get('STRIPE_FAULTS_SECONDS', 30))
+SEED = int(os.environ.get('STRIPE_FAULTS_SEED', 0))
+SHRINK = os.environ.get('STRIPE_FAULTS_SHRINK', '1') == '1'
+EXAMPLES = 20
+CONFIRM = 'POST /v1/payment_intents/*/confirm'
+# The requests of the standard story
+REQUESTS = [
+    'POST /v1/payment_methods', 'POST /v1/payment_intents', CONFIRM,
+    'GET /v1/payment_intents/*', 'POST /v1/payment_intents/*/capture',
+    'POST /v1/refunds', 'POST /v1/customers', 'GET /v1/events**']
+
+
+class _StageTestCase(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        from . import faults_engine, faults_machine
+        cls.engine, cls.machine = faults_engine, faults_machine
+        cls.stage = faults_engine.Stage()
+        cls.addClassCleanup(cls.stage.close)
+
+    def story(self, **options):
+        return self.engine.Story(self.stage, **options)
+
+    def assertPayment(self, story, id_, state, amount, charged=1):
+        row = story._read(id_)
+        self.assertEqual(
+            (row['state'], Decimal(str(row['amount'])),
+                len(story._charged(id_))),
+            (state, Decimal(amount), charged), msg='\n'.join(story.told))
+
+
+class RandomTestCase(_StageTestCase):
+    "Random stories until the time is over"
+
+    def test_random(self):
+        "Play random stories"
+        results = self.machine.Results()
+        end = time.monotonic() + SECONDS
+        seed = SEED
+        while time.monotonic() < end:
+            self.machine.play(
+                self.stage, EXAMPLES, results, seed=seed, shrink=SHRINK)
+            seed += 1
+        self.assertGreater(results.schedules, 0)
+
+
+class StoryTestCase(_StageTestCase):
+    "Stories in which something goes wrong at a known moment"
+
+    def settle(self, story):
+        story.wait(90000)
+        for name in story.CRONS:
+            story.cron(name)
+
+    def standard(self, story):
+        "Authorize 42, capture 21 of it and refund 10.50"
+        id_ = story.add_payment('token', capture=False)
+        self.settle(story)
+        story.capture(id_, 50)
+        self.settle(story)
+        story.add_refund(id_, 50)
+        story.add_customer()
+        self.settle(story)
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', '10.50')
+
+    def test_each_fault_at_each_request(self):
+        "Each fault of Stripe at each request"
+        faults = self.engine.HTTP_FAULTS
+        for i, request in enumerate(REQUESTS):
+            # PostgreSQL is slower and sees a part
+            for fault in faults if backend.name == 'sqlite' else (
+                    faults[i % 2::2]):
+                with self.subTest(fault=fault, request=request):
+                    story = self.story(
+                        hook='polled' if 'events' in request else 'signed')
+                    story.fault(fault, 1, request)
+                    self.standard(story)
+                    self.assertTrue(story.rules[0].hits)
+
+    def test_gone_after_confirm(self):
+        "Stripe confirms, does not answer, and is gone for three days"
+        story = self.story()
+        story.fault('drop_after', 1, CONFIRM)
+        id_ = story.add_payment('token')
+        self.assertPayment(story, id_, 'processing', 42)
+        story.gone()
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_gone_after_refund(self):
+        "Stripe refunds, does not answer, and is gone for three days"
+        story = self.story()
+        id_ = story.add_payment('token')
+        story.fault('drop_after', 1, 'POST /v1/refunds')
+        story.add_refund(id_, 50)
+        story.gone()
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 21)
+
+    def test_saved_failure_of_refund(self):
+        "Stripe refunds and answers 500, again and again"
+        story = self.story()
+        id_ = story.add_payment('token')
+        story.fault('500_after', 3, 'POST /v1/refunds')
+        story.add_refund(id_, 50)
+        self.settle(story)
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 21)
+
+    def test_killed(self):
+        "The process is killed at each request and commit"
+        for where in ['before', 'after', 'commit_before', 'commit_after']:
+            for count in range(1, 9):
+                with self.subTest(where=where, count=count):
+                    story = self.story()
+                    id_ = story.add_payment('token', later=True)
+                    story.kill(where, count)
+                    story.work()
+                    story.verify()
+                    self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_killed_refund(self):
+        "The process is killed at each request and commit of a refund"
+        for where in ['before', 'after', 'commit_before', 'commit_after']:
+            for count in range(1, 7):
+                with self.subTest(where=where, count=count):
+                    story = self.story()
+                    id_ = story.add_payment('token')
+                    story.add_refund(id_, 50, later=True)
+                    story.kill(where, count)
+                    story.work()
+                    story.verify()
+                    self.assertPayment(story, id_, 'succeeded', 21)
+
+    def test_drafted_with_open_page(self):
+        "A browser can not pay a payment that is set back to draft"
+        story = self.story()
+        id_ = story.add_payment('page', process=False)
+        story.checkout(id_)
+        story.press('draft', id_)
+        story.pay(id_)
+        story.verify()
+        self.assertPayment(story, id_, 'draft', 42, charged=0)
+
+    def test_failed_with_open_page(self):
+        "A browser can not pay a payment that a user failed"
+        story = self.story()
+        id_ = story.add_payment('saved challenged')
+        story.checkout(id_)
+        story.press('fail', id_)
+        story.pay(id_)
+        story.verify()
+        self.assertPayment(story, id_, 'failed', 42, charged=0)
+
+    def test_drafted_when_paid(self):
+        "A payment that is paid is not set back to draft"
+        story = self.story()
+        id_ = story.add_payment('page', process=False)
+        story.checkout(id_)
+        story.pay(id_)
+        story.press('draft', id_)
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_two_browsers(self):
+        "Two browsers pay the same payment"
+        story = self.story()
+        id_ = story.add_payment('page', process=False)
+        story.checkout(id_)
+        story.checkout(id_)
+        story.pay(id_, 0)
+        story.pay(id_, 1)
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_user_meanwhile(self):
+        "A user presses buttons while a worker is under way"
+        for button in ['fail', 'stripe_do_pull', 'stripe_checkout']:
+            for where in ['before', 'after']:
+                for count in range(1, 4):
+                    with self.subTest(button=button, where=where,
+                            count=count):
+                        story = self.story()
+                        id_ = story.add_payment('token', process=False)
+                        story.meanwhile(
+                            where, count, lambda: story.press(button, id_))
+                        story.process(id_)
+                        story.verify()
+
+    def test_workers_meanwhile(self):
+        "A second worker takes a payment of which the lease has ended"
+        for where in ['before', 'after']:
+            for count in range(1, 4):
+                with self.subTest(where=where, count=count):
+                    story = self.story()
+                    id_ = story.add_payment('token', process=False)
+
+                    def second():
+                        story.expire()
+                        story.cron('charge')
+                    story.meanwhile(where, count, second)
+                    story.process(id_)
+                    story.verify()
+                    self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_second_refund_run_meanwhile(self):
+        "A second run takes a refund of which the lease has ended"
+        for where in ['before', 'after']:
+            for count in range(1, 3):
+                with self.subTest(where=where, count=count):
+                    story = self.story()
+                    id_ = story.add_payment('token')
+                    story.add_refund(id_, 50, later=True)
+
+                    def second():
+                        story.expire()
+                        story.cron('refund')
+                    story.meanwhile(where, count, second)
+                    story.work()
+                    story.verify()
+                    self.assertPayment(story, id_, 'succeeded', 21)
+
+    def test_event_before_the_answer(self):
+        "The webhook is faster than the answer of the API"
+        for where in ['before', 'after']:
+            for count in range(1, 4):
+                with self.subTest(where=where, count=count):
+                    story = self.story(pace=1)
+                    id_ = story.add_payment('token', process=False)
+                    story.meanwhile(where, count, lambda: story.deliver(9))
+                    story.process(id_)
+                    story.add_refund(id_, 50, later=True)
+                    story.meanwhile(
+                        where, count, lambda: story.deliver(9, 'last'))
+                    story.work()
+                    story.verify()
+                    self.assertPayment(story, id_, 'succeeded', 21)
+
+    def test_late_events(self):
+        "Events arrive days later, in reverse and twice"
+        story = self.story(pace=1)
+        id_ = story.add_payment('page', process=False)
+        story.checkout(id_)
+        story.pay(id_, card='declined')
+        story.pay(id_)
+        story.dashboard('refund some', id_)
+        story.dashboard('dispute some', id_)
+        story.dashboard('lose', id_)
+        story.wait(3 * 86400)
+        story.deliver(50, 'last', double=True)
+        amount = story._read(id_)['amount']
+        story.verify()
+        self.assertEqual(story._read(id_)['amount'], amount)
+
+    def test_stale_event_of_a_debit(self):
+        "An old refusal does not undo the debit that followed"
+        story = self.story(pace=2)
+        id_ = story.add_payment('page', process=False)
+        story.checkout(id_)
+        story.pay(id_, card='declined')
+        story.pay(id_, card='debit')
+        story.press('stripe_do_pull', id_)
+        self.assertPayment(story, id_, 'processing', 42, charged=0)
+        story.deliver(20, 'last')
+        row = story._read(id_)
+        self.assertEqual(row['stripe_intent_status'], 'processing')
+        self.assertEqual(story.mails, [])
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_newer_version(self):
+        "Events of a version with other shapes"
+        story = self.story(pace=1)
+        id_ = story.add_payment('token', capture=False)
+        story.capture(id_, 50)
+        story.add_refund(id_, 50)
+        story.dashboard('dispute', id_)
+        story.deliver(50, version='2030-01-01.future')
+        story.verify()
+
+    def test_bounced_refund(self):
+        "A refund fails weeks later and its events are lost"
+        story = self.story()
+        id_ = story.add_payment('token refund bounces')
+        story.add_refund(id_, 100)
+        self.assertPayment(story, id_, 'failed', 0)
+        story.lose(50)
+        story.wait(90)
+        story.lose(50)
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_lost_events(self):
+        "All the events are lost, cron reads them"
+        story = self.story()
+        id_ = story.add_payment('page', process=False)
+        story.checkout(id_)
+        story.pay(id_)
+        story.dashboard('refund some', id_)
+        story.lose(50)
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', '28')
+
+    def test_event_that_fails(self):
+        "An event that can not be applied does not stop the others"
+        for hook in ['signed', 'polled']:
+            with self.subTest(hook=hook):
+                story = self.story(hook=hook)
+                first = story.add_payment('page', process=False)
+                second = story.add_payment('page', process=False)
+                story.checkout(first)
+                story.checkout(second)
+                story.pay(first)
+                story.dashboard('refund some', first)
+                story.pay(second)
+                story.fault('503', 2, 'GET /v1/payment_intents/*')
+                if hook == 'polled':
+                    story.cron('events')
+                else:
+                    story.deliver(50)
+                self.assertPayment(story, second, 'succeeded', 42)
+                story.verify()
+                self.assertPayment(story, first, 'succeeded', 28)
+
+    def test_mailed_once(self):
+        "The payer gets one e-mail for a refusal"
+        story = self.story(pace=1)
+        id_ = story.add_payment('saved challenged')
+        self.assertEqual(len(story.mails), 1)
+        story.deliver(20, double=True)
+        for _ in range(3):
+            self.settle(story)
+        story.press('stripe_do_pull', id_)
+        self.assertEqual(len(story.mails), 1)
+        story.verify()
+
+    def test_captured_amount(self):
+        "What the user lowered is captured"
+        story = self.story()
+        id_ = story.add_payment('token', capture=False)
+        story.capture(id_, 33)
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', '13.86')
+
+    def test_wrong_key(self):
+        "A key that is refused fails nothing"
+        story = self.story()
+        story.key(False)
+        id_ = story.add_payment('token')
+        self.assertPayment(story, id_, 'processing', 42, charged=0)
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_forged(self):
+        "Nobody but Stripe can post an event"
+        for hook in ['signed', 'bare']:
+            with self.subTest(hook=hook):
+                story = self.story(hook=hook)
+                id_ = story.add_payment('page', process=False)
+                story.checkout(id_)
+                story.forge()
+                story.verify()
+                self.assertPayment(story, id_, 'submitted', 42, charged=0)
+
+    def test_clock_of_the_server(self):
+        "The clock of the server jumps and nothing waits for ever"
+        for seconds in [-400 * 86400, 400 * 86400]:
+            with self.subTest(seconds=seconds):
+                story = self.story()
+                story.fault('503', 1, CONFIRM)
+                story.jump(seconds)
+                id_ = story.add_payment('token')
+                story.jump(-seconds)
+                story.cron('charge')
+                story.verify()
+                self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_currencies(self):
+        "What is charged is what the payment says, in each currency"
+        for currency, minor, amount in [
+                ('jpy', 4200, '4200'), ('eur', 4201, '42.01'),
+                ('kwd', 4210, '4.21')]:
+            with self.subTest(currency=currency):
+                story = self.story()
+                id_ = story.add_payment(
+                    'token', minor=minor, currency=currency)
+                story.verify()
+                self.assertPayment(story, id_, 'succeeded', amount)
+                self.assertEqual(story._charged(id_)[0]['amount'], minor)

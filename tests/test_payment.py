@@ -1,0 +1,444 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import datetime as dt
+from decimal import Decimal
+
+from trytond import config
+from trytond.model.exceptions import AccessError
+from trytond.model.modelview import AccessButtonError
+from trytond.modules.account_payment.exceptions import ProcessError
+from trytond.modules.account_payment_stripe import gateway
+from trytond.modules.account_payment_stripe.gateway import STRIPE_VERSION
+from trytond.pool import Pool
+from trytond.transaction import Transaction
+
+from .case import StripeTestCase
+
+
+class PaymentTestCase(StripeTestCase):
+    "Test payments where a scenario is clumsy"
+
+    def setUp(self):
+        super().setUp()
+        self.client = gateway.connect(
+            self.world.secret_key, api_base=self.simulator.url)
+
+    def requests(self, method=None):
+        return [
+            r for r in self.simulator.requests
+            if r['account'] == self.world.name
+            and (not method or r['method'] == method)]
+
+    def reload(self, payment):
+        Payment = Pool().get('account.payment')
+        return Payment(payment.id)
+
+    def test_keys(self):
+        "Test each payment has a key of its own"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payments = self.create_payments(5)
+            payments = [*payments, *Payment.copy(payments)]
+            keys = {p.stripe_idempotency_key for p in payments}
+            self.assertEqual(len(keys), 10)
+            self.assertNotIn(None, keys)
+
+    def test_copy_with_keys(self):
+        "Test nothing of Stripe is copied though it is read with the payment"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            fields = [
+                n for n, f in Payment._fields.items()
+                if n.startswith('stripe_') and not hasattr(f, 'getter')]
+            values = {}
+            for name in fields:
+                type_ = Payment._fields[name]._type
+                if type_ == 'char':
+                    values[name] = 'x'
+                elif type_ == 'boolean':
+                    values[name] = True
+                elif type_ == 'integer':
+                    values[name] = 3
+                elif type_ == 'numeric':
+                    values[name] = Decimal('3.00')
+                elif type_ == 'timestamp':
+                    values[name] = dt.datetime.now()
+            values['stripe_intent_status'] = 'succeeded'
+            values['stripe_waiting_for'] = 'payer'
+            Payment.write([payment], values)
+            copy, = Payment.copy([payment])
+            kept = {
+                n for n in values
+                if getattr(copy, n) not in {None, False}}
+            self.assertEqual(kept, {
+                    # What was chosen
+                    'stripe_capture', 'stripe_customer_source',
+                    'stripe_customer_payment_method',
+                    'stripe_idempotency_key'})
+            self.assertNotEqual(copy.stripe_idempotency_key, 'x')
+
+    def test_group(self):
+        "Test a group of Stripe payments can be processed but not succeeded"
+        with self.transaction():
+            pool = Pool()
+            Payment = pool.get('account.payment')
+            Group = pool.get('account.payment.group')
+            payments = self.create_payments(
+                2, stripe_token='tok_visa', stripe_chargeable=True)
+            group = Group(
+                company=self.company, journal=self.journal, kind='receivable')
+            group.save()
+            Payment.process(payments, lambda: group)
+        with self.transaction():
+            group = Group(group.id)
+            self.assertEqual(
+                [p.state for p in group.payments], ['succeeded'] * 2)
+        with self.transaction():
+            payment = self.create_payment(
+                stripe_token='tok_visa', stripe_chargeable=True)
+            self.simulator.faults.add('down')
+            group = Group(
+                company=self.company, journal=self.journal, kind='receivable')
+            group.save()
+            Payment.process([payment], lambda: group)
+        with self.transaction():
+            with self.assertRaises(AccessButtonError), \
+                    Transaction().set_context(_check_access=True):
+                Group.succeed([Group(group.id)])
+
+    def test_group_without_token(self):
+        "Test a group of payments that can not be paid is refused"
+        with self.transaction():
+            pool = Pool()
+            Payment = pool.get('account.payment')
+            Group = pool.get('account.payment.group')
+            payment = self.create_payment()
+            group = Group(
+                company=self.company, journal=self.journal, kind='receivable')
+            group.save()
+            with self.assertRaises(ProcessError):
+                Payment.process([payment], lambda: group)
+
+    def test_requests(self):
+        "Test each request uses the key of the account and the API version"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment(
+                stripe_token='tok_visa', stripe_chargeable=True)
+            Payment.process([payment])
+        self.assertTrue(self.requests('POST'))
+        event = list(self.world.objects('event').values())[-1]
+        self.assertEqual(event['api_version'], STRIPE_VERSION)
+
+    def test_max_network_retries(self):
+        "Test the library tries again as often as configured"
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            account = Account(self.account)
+            for retries in [0, 2]:
+                config.set(
+                    'account_payment_stripe', 'max_network_retries',
+                    str(retries))
+                try:
+                    self.simulator.requests.clear()
+                    rule = self.simulator.faults.add('503')
+                    with self.assertRaises(gateway.StripeUnavailable):
+                        account.gateway.events.list()
+                    self.assertEqual(rule.hits, retries + 1)
+                finally:
+                    self.simulator.faults.clear()
+                    config.set(
+                        'account_payment_stripe', 'max_network_retries', '0')
+
+    def test_not_started_by_other_users(self):
+        "Test who can not write payments can not use the buttons"
+        with self.transaction():
+            pool = Pool()
+            User = pool.get('res.user')
+            Payment = pool.get('account.payment')
+            payment = self.create_payment()
+            user, = User.create([{
+                        'name': "Nobody", 'login': 'nobody%s' % self.company,
+                        'companies': [('add', [self.company])],
+                        'company': self.company,
+                        }])
+        with self.transaction(user=user.id):
+            for name in [
+                    'stripe_checkout', 'stripe_do_capture', 'stripe_do_pull']:
+                with self.subTest(button=name), \
+                        Transaction().set_context(_check_access=True), \
+                        self.assertRaises((AccessError, AccessButtonError)):
+                    getattr(Payment, name)([Payment(payment.id)])
+
+    # Charges of an earlier version
+
+    def legacy(self, source='tok_visa', amount=4200, **values):
+        "Return a payment in processing with a charge but no intent"
+        self.world.enable_charges_api()
+        charge = self.client.charges.create(
+            amount=amount, currency='usd', source=source, **values)
+        Payment = Pool().get('account.payment')
+        payment = self.create_payment(
+            stripe_token=source, stripe_chargeable=True)
+        table = Payment.__table__()
+        Transaction().connection.cursor().execute(*table.update(
+                [table.state, table.stripe_charge_id,
+                    table.stripe_capturable, table.stripe_captured],
+                ['processing', charge.id, not charge.captured,
+                    charge.captured],
+                where=table.id == payment.id))
+        return payment, charge
+
+    def test_legacy_pull(self):
+        "Test a payment on a charge is brought to its state"
+        with self.transaction():
+            payment, charge = self.legacy()
+        with self.transaction():
+            payment = self.reload(payment)
+            payment.stripe_do_pull([payment])
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'succeeded')
+            self.assertEqual(payment.amount, Decimal('42'))
+            self.assertIsNone(payment.stripe_payment_intent_id)
+        self.assertEqual(len(self.world.ledger()), 1)
+
+    def test_legacy_charge(self):
+        "Test a payment on a charge is not charged again"
+        with self.transaction():
+            payment, charge = self.legacy()
+        for _ in range(2):
+            with self.transaction():
+                Payment = Pool().get('account.payment')
+                Payment.stripe_charge()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'succeeded')
+            self.assertEqual(payment.stripe_charge_id, charge.id)
+        self.assertEqual(len(self.world.objects('payment_intent')), 0)
+        self.assertEqual(len(self.world.ledger()), 1)
+
+    def test_legacy_capture(self):
+        "Test an authorized charge is captured, in part"
+        with self.transaction():
+            payment, charge = self.legacy(capture=False)
+            Payment = Pool().get('account.payment')
+            Payment.write([payment], {'stripe_capture': False})
+        with self.transaction():
+            payment = self.reload(payment)
+            payment.stripe_do_pull([payment])
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'processing')
+            self.assertTrue(payment.stripe_capture_needed)
+            payment.amount = Decimal('30')
+            payment.save()
+            Payment.stripe_do_capture([payment])
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'succeeded')
+            self.assertEqual(payment.amount, Decimal('30'))
+        self.assertEqual([3000], [m['amount'] for m in self.world.ledger()])
+
+    def test_legacy_refund(self):
+        "Test a charge is refunded"
+        with self.transaction():
+            payment, charge = self.legacy()
+        with self.transaction():
+            payment = self.reload(payment)
+            payment.stripe_do_pull([payment])
+        with self.transaction():
+            Refund = Pool().get('account.payment.stripe.refund')
+            refund, = Refund.create([{
+                        'payment': payment.id,
+                        'amount': Decimal('12'),
+                        }])
+            Refund.submit([refund])
+            Refund.approve([refund])
+        with self.transaction():
+            self.assertEqual(Refund(refund.id).state, 'succeeded')
+            self.assertEqual(self.reload(payment).amount, Decimal('30'))
+
+    def test_legacy_events(self):
+        "Test the events of charges without intent"
+        with self.transaction():
+            payment, charge = self.legacy()
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            account = Account(self.account)
+            self.assertTrue(Account.webhook(
+                    [account], self.payload('charge.succeeded')))
+        with self.transaction():
+            self.assertEqual(self.reload(payment).state, 'succeeded')
+        self.client.refunds.create(charge=charge.id, amount=200)
+        with self.transaction():
+            self.assertTrue(Account.webhook(
+                    [Account(self.account)], self.payload('charge.refunded')))
+        with self.transaction():
+            self.assertEqual(self.reload(payment).amount, Decimal('40'))
+        dispute = self.world.dispute(charge.id, amount=1000)
+        self.world.settle_dispute(dispute['id'], won=False)
+        with self.transaction():
+            self.assertTrue(Account.webhook(
+                    [Account(self.account)],
+                    self.payload('charge.dispute.closed')))
+        with self.transaction():
+            self.assertEqual(self.reload(payment).amount, Decimal('30'))
+
+    def test_legacy_draft(self):
+        "Test a payment with a paid charge is not set back to draft"
+        with self.transaction():
+            payment, charge = self.legacy()
+            Payment = Pool().get('account.payment')
+            table = Payment.__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.state], ['submitted'],
+                    where=table.id == payment.id))
+        with self.transaction() as transaction:
+            payment = self.reload(payment)
+            with self.assertRaises(Exception) as cm:
+                Payment.draft([payment])
+            self.assertEqual(
+                cm.exception.__class__.__name__, 'PaymentPaidError')
+            transaction.rollback()
+        with self.transaction():
+            self.assertEqual(self.reload(payment).state, 'succeeded')
+
+    # Sources that are chargeable later
+
+    def test_source_chargeable(self):
+        "Test a source is charged when it has become chargeable"
+        self.world.enable_charges_api()
+        source = self.client.sources.create(
+            type='bancontact', currency='eur', amount=4200,
+            owner={'name': "Jenny"},
+            redirect={'return_url': 'https://example.com'})
+        with self.transaction():
+            pool = Pool()
+            Account = pool.get('account.payment.stripe.account')
+            Payment = pool.get('account.payment')
+            payment = self.create_payment(stripe_token=source.id)
+            Payment.process([payment])
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'processing')
+            self.assertFalse(payment.stripe_chargeable)
+        self.world.chargeable(source.id)
+        with self.transaction():
+            self.assertIs(Account.webhook(
+                    [Account(self.account)],
+                    self.payload('source.chargeable')), True)
+            self.assertTrue(self.reload(payment).stripe_chargeable)
+
+    def test_source_failed(self):
+        "Test a source that is cancelled or fails fails the payment"
+        self.world.enable_charges_api()
+        for status in ['canceled', 'failed']:
+            with self.subTest(status=status):
+                source = self.client.sources.create(
+                    type='bancontact', currency='eur', amount=4200,
+                    owner={'name': "Jenny"},
+                    redirect={'return_url': 'https://example.com'})
+                with self.transaction():
+                    pool = Pool()
+                    Account = pool.get('account.payment.stripe.account')
+                    Payment = pool.get('account.payment')
+                    payment = self.create_payment(stripe_token=source.id)
+                    Payment.process([payment])
+                self.world.chargeable(source.id, status)
+                with self.transaction():
+                    self.assertIs(Account.webhook(
+                            [Account(self.account)],
+                            self.payload('source.%s' % status)), True)
+                with self.transaction():
+                    self.assertEqual(self.reload(payment).state, 'failed')
+
+
+class WebhookTestCase(StripeTestCase):
+    "Test the webhook method over RPC"
+
+    def call(self, event):
+        "Return what the method answers to a user without any access"
+        with self.transaction():
+            pool = Pool()
+            User = pool.get('res.user')
+            Account = pool.get('account.payment.stripe.account')
+            users = User.search([('login', '=', 'nobody')])
+            if not users:
+                users = User.create([{'name': "Nobody", 'login': 'nobody'}])
+            user, = users
+        rpc = Account.__rpc__['webhook']
+        with self.transaction(user=user.id):
+            args, kwargs, context, _ = rpc.convert(
+                Account, [self.account], event, {})
+            with Transaction().set_context(context), \
+                    Transaction().set_context(
+                        _check_access=rpc.check_access):
+                return rpc.result(Account.webhook(*args, **kwargs))
+
+    def test_handled(self):
+        "Test True is answered for an event that is applied, once"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        self.world.pay(intent)
+        event = self.payload('payment_intent.succeeded')
+        self.assertIs(self.call(event), True)
+        self.assertIs(self.call(event), True)
+        with self.transaction():
+            pool = Pool()
+            self.assertEqual(
+                pool.get('account.payment')(payment.id).state, 'succeeded')
+            self.assertEqual(pool.get('account.payment.stripe.event').search([
+                        ('account', '=', self.account),
+                        ], count=True), 1)
+
+    def test_no_interest(self):
+        "Test None is answered for what is of no interest"
+        client = gateway.connect(
+            self.world.secret_key, api_base=self.simulator.url)
+        client.payment_intents.create(
+            amount=100, currency='usd', payment_method='pm_card_visa',
+            confirm=True, return_url='https://example.com')
+        event = self.payload('payment_intent.succeeded')
+        self.assertIsNone(self.call(event))
+        self.assertIsNone(self.call(dict(event, type='invoice.paid')))
+
+    def test_later(self):
+        "Test False is answered for what can not be applied now"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        self.world.pay(intent)
+        client = gateway.connect(
+            self.world.secret_key, api_base=self.simulator.url)
+        client.refunds.create(payment_intent=intent, amount=100)
+        event = self.payload('charge.refunded')
+        self.simulator.faults.add('503')
+        self.assertIs(self.call(event), False)
+        self.simulator.faults.clear()
+        self.assertIs(self.call(event), True)
+        with self.transaction():
+            self.assertEqual(
+                Pool().get('account.payment')(payment.id).amount,
+                Decimal('41'))
+
+    def test_not_ours(self):
+        "Test the events of another account are of no interest"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        self.world.pay(intent)
+        event = self.payload('payment_intent.succeeded')
+        self.setUp()
+        self.assertIsNone(self.call(event))
+        with self.transaction():
+            self.assertEqual(
+                Pool().get('account.payment')(payment.id).state, 'submitted')
