@@ -212,14 +212,14 @@ class Customer(metaclass=PoolMeta):
             intent = yield partial(gateway.setup_intents.retrieve, intent_id)
         except StripeRefused as e:
             if e.missing:
-                cls._forget_intent(id_, intent_id)
+                cls._forget_intent(id_, intent_id, close=True)
                 return
             raise
         if intent.status == 'succeeded':
             yield from cls._attach(
                 id_, gateway, intent_id, intent.payment_method)
         elif intent.status == 'canceled':
-            cls._forget_intent(id_, intent_id)
+            cls._forget_intent(id_, intent_id, close=True)
         elif (intent.status != 'processing'
                 and cls._is_old(intent, cls(id_).stripe_account)):
             try:
@@ -229,7 +229,7 @@ class Customer(metaclass=PoolMeta):
                     # It has just succeeded, the next run attaches
                     return
                 raise
-            cls._forget_intent(id_, intent_id)
+            cls._forget_intent(id_, intent_id, close=True)
 
     @classmethod
     def _is_old(cls, intent, account):
@@ -254,9 +254,12 @@ class Customer(metaclass=PoolMeta):
             yield from cls._find_identical(id_, gateway)
 
     @classmethod
-    def _forget_intent(cls, id_, intent_id):
+    def _forget_intent(cls, id_, intent_id, close=False):
         for customer in cls.stripe_lock([id_]):
             if customer.stripe_setup_intent_id == intent_id:
+                if close:
+                    # The link must not tell that it succeeded
+                    customer.stripe_store(stripe_checkout_id=None)
                 customer._end_intent()
 
     def _end_intent(self):

@@ -14,7 +14,7 @@ from .gateway import (
 from .pace import paced
 from .payment_state import FIRST_LOOK, LAST_LOOK
 from .run import Run
-from .state import FINAL, PaymentState
+from .state import PaymentState
 
 FIRST_RETRY = dt.timedelta(minutes=5)
 LAST_RETRY = dt.timedelta(hours=6)
@@ -260,18 +260,18 @@ class Payment(metaclass=PoolMeta):
             payment = cls._stripe_hold(id_)
             if not payment:
                 return
-            payment.stripe_apply(state)
+            state = payment.stripe_apply(state)
         else:
             state = yield from cls._stripe_create(id_, gateway)
             payment = cls(id_)
-            if not state:
-                return
-        if payment._stripe_may_confirm(state):
-            yield from cls._stripe_confirm(id_, gateway, state)
-            payment = cls(id_)
-        if payment.stripe_intent_status in FINAL:
+        if not state:
             return
-        if payment._stripe_refused:
+        if payment._stripe_may_confirm(state):
+            state = yield from cls._stripe_confirm(id_, gateway, state)
+            payment = cls(id_)
+        if not state or state.final:
+            return
+        if payment._stripe_is_refused(state):
             yield from cls._stripe_cancel(id_, gateway)
         else:
             payment._stripe_look_later()
@@ -314,14 +314,14 @@ class Payment(metaclass=PoolMeta):
         return bool(
             self.stripe_payment_intent_id == state.intent
             and self.stripe_method
-            and not state.error_code
+            and not state.error_message
             and not state.charge
-            and (state.status == 'requires_confirmation'
-                or (state.status == 'requires_payment_method'
-                    and not self._stripe_refused)))
+            and state.status in {
+                'requires_confirmation', 'requires_payment_method'})
 
     @classmethod
     def _stripe_confirm(cls, id_, gateway, state):
+        "Return the state that follows, None if the payment has moved on"
         payment = cls(id_)
         payment.stripe_store(
             # A refusal of this attempt is known by it from one of the payer
@@ -358,8 +358,10 @@ class Payment(metaclass=PoolMeta):
             intent, at = e.intent, e.at
         payment = cls._stripe_hold(id_)
         if payment:
-            payment.stripe_apply(PaymentState.from_intent(intent, at=at))
+            state = payment.stripe_apply(
+                PaymentState.from_intent(intent, at=at))
             payment._stripe_add_fingerprint(intent)
+            return state
 
     def _stripe_add_fingerprint(self, intent):
         charge = intent.get('latest_charge')
@@ -369,12 +371,11 @@ class Payment(metaclass=PoolMeta):
             if fingerprint:
                 self.stripe_customer.add_fingerprints([fingerprint])
 
-    @property
-    def _stripe_refused(self):
+    def _stripe_is_refused(self, state):
         "If the token or source is refused and nothing else is asked for"
         return (self.stripe_fails_at_once
-            and self.stripe_intent_status == 'requires_payment_method'
-            and bool(self.stripe_error_message))
+            and state.status == 'requires_payment_method'
+            and bool(state.error_message))
 
     @classmethod
     def _stripe_capture_one(cls, id_, gateway):

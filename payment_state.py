@@ -39,6 +39,7 @@ class Payment(metaclass=PoolMeta):
         Any order and repetition of states ends in the same as the last one
         alone: what is final at Stripe is never taken back and what may be
         older than what is known is read again.
+        Return the PaymentState that is applied, None if nothing is.
         Raises StripeFailure if it has to be and can not be read again.
         """
         if not state.complete and not state.final and (
@@ -59,6 +60,7 @@ class Payment(metaclass=PoolMeta):
         self._stripe_move(state)
         if refused and not self.stripe_fails_at_once:
             self.stripe_mail_checkout()
+        return state
 
     def _stripe_may_be_old(self, state):
         if state.final and not state.complete:

@@ -53,7 +53,9 @@ class Routes(Router):
                     decorators=decorators),
                 'checkout_end': Route(
                     Rule('checkout/<model>/<id>/end', methods={'GET'}),
-                    decorators=decorators),
+                    # Some payment services send the payer back from a page
+                    # without an origin
+                    decorators=[allow_null_origin, *decorators]),
                 'webhooks_endpoint': Route(
                     Rule('webhook/<account>', methods={'POST'}),
                     Rule('/<database_name>/account_payment_stripe'

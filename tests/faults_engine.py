@@ -252,7 +252,8 @@ class Stage:
             if stage.story:
                 stage.story.mails.append(message)
             return server
-        self._patch(trytond.sendmail, 'get_smtp_server', lambda *a, **k: Post())
+        self._patch(
+            trytond.sendmail, 'get_smtp_server', lambda *a, **k: Post())
         self._patch(trytond.sendmail, 'send_message', send)
 
     @property

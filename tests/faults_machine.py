@@ -49,7 +49,8 @@ orders = st.sampled_from(['first', 'last', 'middle'])
 MEANWHILE = [
     'draft', 'fail', 'stripe_do_pull', 'capture', 'checkout', 'pay',
     'cron charge', 'cron capture', 'cron refund', 'cron events', 'deliver',
-    'deliver', 'deliver', 'deliver last', 'expired charge', 'expired capture', 'expired refund',
+    'deliver', 'deliver', 'deliver last', 'expired charge',
+    'expired capture', 'expired refund',
     'refund', 'cancel', 'wait', 'dispute', 'jump', 'dashboard refund']
 
 

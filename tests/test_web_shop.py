@@ -70,28 +70,30 @@ class WebShopTestCase(StripeTestCase):
             Sale = pool.get('sale.sale')
             Shop = pool.get('web.shop')
             Uom = pool.get('product.uom')
-            revenue = Account.search([
-                    ('type.revenue', '=', True),
-                    ('company', '=', self.company),
-                    ], limit=1)[0]
-            category, = Category.create([{
-                        'name': "Goods",
-                        'accounting': True,
-                        'account_revenue': revenue.id,
-                        }])
-            unit, = Uom.search([('name', '=', "Unit")])
-            template, = Product.create([{
-                        'name': "Product",
-                        'default_uom': unit.id,
-                        'sale_uom': unit.id,
-                        'salable': True,
-                        'type': 'service',
-                        'account_category': category.id,
-                        'list_price': Decimal('21.0000'),
-                        'products': [('create', [{'suffix_code': 'P1'}])],
-                        }])
-            product, = template.products
-            address, = Address.create([{'party': self.party}])
+            with set_company(Company(self.company)):
+                revenue = Account.search([
+                        ('type.revenue', '=', True),
+                        ('closed', '!=', True),
+                        ('company', '=', self.company),
+                        ], limit=1)[0]
+                category, = Category.create([{
+                            'name': "Goods",
+                            'accounting': True,
+                            'account_revenue': revenue.id,
+                            }])
+                unit, = Uom.search([('name', '=', "Unit")])
+                template, = Product.create([{
+                            'name': "Product",
+                            'default_uom': unit.id,
+                            'sale_uom': unit.id,
+                            'salable': True,
+                            'type': 'service',
+                            'account_category': category.id,
+                            'list_price': Decimal('21.0000'),
+                            'products': [('create', [{'suffix_code': 'P1'}])],
+                            }])
+                product, = template.products
+                address, = Address.create([{'party': self.party}])
             sale = Sale(
                 party=self.party, company=self.company,
                 currency=Company(self.company).currency,
