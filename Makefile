@@ -25,7 +25,7 @@ faults: $(VENV)/installed
 	@$(BIN)/python tests/faults.py $(N)
 
 bench: $(VENV)/installed
-	@$(BIN)/python tests/bench.py
+	@SCALE=$(SCALE) $(BIN)/python tests/bench.py
 
 doc: $(VENV)/installed
 	@$(BIN)/pip install -q sphinx

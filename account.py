@@ -15,7 +15,7 @@ from trytond.pool import Pool
 from trytond.pyson import Eval, TimeDelta
 from trytond.rpc import RPC
 
-from .common import attempt, is_key, new_key
+from .common import attempt, from_timestamp, is_key, new_key
 from .exceptions import StripeKeyModifiedWarning
 from .gateway import (
     API_BASE, MAX_NETWORK_RETRIES, RATE_ENDPOINT, TIMEOUT, StripeDenied,
@@ -273,9 +273,11 @@ class Account(ModelSQL, ModelView):
         return all(results) if results else None
 
     @classmethod
-    def _note_fetched(cls, account_id, now):
+    def _note_fetched(cls, account_id):
         account = cls(account_id)
-        cls.write([account], {'fetched_at': now})
+        # The clock of the server may jump and events must not be left out
+        if at := account.gateway.answered_at:
+            cls.write([account], {'fetched_at': from_timestamp(at)})
         # Another permission may still be missing
         if not account.error_forbidden:
             cls.note_denied([account], None)
@@ -295,7 +297,6 @@ class Account(ModelSQL, ModelView):
         for account_id in list(map(int, accounts)):
             account = cls(account_id)
             Event.try_failed(account)
-            now = dt.datetime.now()
             try:
                 if account.webhook_identifier:
                     Event.fetch_undelivered(account)
@@ -308,5 +309,5 @@ class Account(ModelSQL, ModelView):
                 if isinstance(e, StripeDenied):
                     attempt(cls.note_denied, [cls(account_id)], e)
             else:
-                attempt(cls._note_fetched, account_id, now)
+                attempt(cls._note_fetched, account_id)
         Event.clean()

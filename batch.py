@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 from trytond.transaction import Transaction
 
-__all__ = ['is_locked', 'later', 'settle', 'together']
+__all__ = ['all_locked', 'later', 'locked', 'settle', 'together']
 
 # The context is no place for it, as the caches are kept by context
 _batches = WeakKeyDictionary()
@@ -14,24 +14,24 @@ _batches = WeakKeyDictionary()
 
 class _Batch:
 
-    def __init__(self, locked):
-        self.locked = frozenset((r.__name__, r.id) for r in locked)
+    def __init__(self, records):
+        self.locked = {(r.__name__, r.id): r for r in records}
         self.later = {}
 
     def settle(self):
-        later, self.later = self.later, {}
-        for func, records in later.items():
-            func(records.values())
+        while self.later:
+            func = next(iter(self.later))
+            func(list(self.later.pop(func)))
 
 
 @contextmanager
-def together(locked=()):
+def together(records=()):
     """Let later wait for the end of the with statement.
 
-    locked: records which are locked, none when the transaction ends before.
+    records: those which are locked, the transaction must not end before.
     """
     transaction = Transaction()
-    batch = _batches[transaction] = _Batch(locked)
+    batch = _batches[transaction] = _Batch(records)
     try:
         yield
         batch.settle()
@@ -39,25 +39,35 @@ def together(locked=()):
         del _batches[transaction]
 
 
-def is_locked(name, ids):
-    "Return if all the records of the model have been locked together"
+def locked(name, ids):
+    """Return the records of the model that have been locked together.
+
+    None if they have not all been.
+    """
     batch = _batches.get(Transaction())
-    return bool(batch) and all((name, i) in batch.locked for i in ids)
+    if batch and all((name, i) in batch.locked for i in ids):
+        return [batch.locked[name, i] for i in ids]
 
 
-def later(func, record):
-    "Call func with a list of the record, and others of the batch at its end"
+def all_locked(name):
+    "Return all the records of the model that have been locked together"
+    batch = _batches.get(Transaction())
+    return [r for r in batch.locked.values() if r.__name__ == name] if (
+        batch) else []
+
+
+def later(func, item):
+    "Call func with a list of the item, and others of the batch at its end"
     batch = _batches.get(Transaction())
     if batch:
-        batch.later.setdefault(func, {})[record.id] = record
+        # A dictionary keeps the order and each once
+        batch.later.setdefault(func, {})[item] = None
     else:
-        func([record])
+        func([item])
 
 
-def settle(record):
-    "Do now what waits for the end of the batch if it is about the record"
+def settle(item):
+    "Do now what waits for the end of the batch if it is about the item"
     batch = _batches.get(Transaction())
-    if batch and any(
-            records.get(record.id) == record
-            for records in batch.later.values()):
+    if batch and any(item in items for items in batch.later.values()):
         batch.settle()

@@ -14,7 +14,7 @@ from trytond.pyson import Bool, Eval
 from trytond.transaction import Transaction
 
 from .amount import AmountError, to_stripe
-from .batch import is_locked
+from .batch import locked
 from .exceptions import StripeAmountError
 from .gateway import StripeDenied, StripeUnavailable
 
@@ -114,8 +114,9 @@ class LeaseMixin:
         Raises DatabaseOperationalError if another transaction changed them.
         """
         # lock() would start a whole transaction over for each new record
-        if is_locked(cls.__name__, list(map(int, records))):
-            return cls.browse(list(map(int, records)))
+        held = locked(cls.__name__, list(map(int, records)))
+        if held is not None:
+            return held
         transaction = Transaction()
         database = transaction.database
         cursor = transaction.connection.cursor()
@@ -135,6 +136,13 @@ class LeaseMixin:
                 for id_ in ids:
                     cache[cls.__name__].pop(id_, None)
         return cls.browse([i for i in map(int, records) if i in ids])
+
+    @classmethod
+    def stripe_browse(cls, id_):
+        "Return the record, to be read with the others of the batch if any"
+        for record in locked(cls.__name__, [id_]) or []:
+            return record
+        return cls(id_)
 
     def stripe_store(self, **values):
         """Write those of the values that are new.

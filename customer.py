@@ -14,6 +14,7 @@ from trytond.pool import Pool
 from trytond.pyson import Bool, Eval
 from trytond.wizard import Button, StateTransition, StateView, Wizard
 
+from .batch import later
 from .checkout import CheckoutMixin
 from .common import ErrorMixin, LeaseMixin, failure_message
 from .exceptions import StripeError
@@ -247,11 +248,8 @@ class Customer(
     def add_fingerprints(self, fingerprints):
         "Store those of the fingerprints that are new"
         Fingerprint = Pool().get('account.payment.stripe.customer.fingerprint')
-        known = {f.fingerprint for f in self.fingerprints}
-        Fingerprint.create([{
-                    'customer': self.id,
-                    'fingerprint': fingerprint,
-                    } for fingerprint in sorted(set(fingerprints) - known)])
+        for fingerprint in fingerprints:
+            later(Fingerprint.add, (self.id, fingerprint))
 
 
 class Fingerprint(ModelSQL):
@@ -272,6 +270,19 @@ class Fingerprint(ModelSQL):
                 'account_payment_stripe.msg_customer_fingerprint_unique'),
             ]
         cls._sql_indexes.add(Index(t, (t.fingerprint, Index.Equality())))
+
+    @classmethod
+    def add(cls, items):
+        "Store those of the tuples of customer id and fingerprint that are new"
+        known = {
+            (f.customer.id, f.fingerprint) for f in cls.search([
+                    ('customer', 'in', list({c for c, _ in items})),
+                    ('fingerprint', 'in', list({f for _, f in items})),
+                    ])}
+        cls.create([{
+                    'customer': customer,
+                    'fingerprint': fingerprint,
+                    } for customer, fingerprint in sorted(set(items) - known)])
 
 
 class Identical(ModelSQL):

@@ -2,12 +2,15 @@
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
 import logging
+from itertools import groupby
 
 from trytond.model import Index, ModelSQL, ModelView, Unique, fields
 from trytond.pool import Pool
 from trytond.pyson import Eval
+from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
+from .batch import later, together
 from .common import (
     attempt, failure_message, from_timestamp, to_timestamp)
 from .gateway import STRIPE_VERSION, StripeFailure, StripeRefused
@@ -15,6 +18,9 @@ from .gateway import STRIPE_VERSION, StripeFailure, StripeRefused
 logger = logging.getLogger(__name__)
 
 PAGE = 100
+# How many polled events are applied in one transaction, and by which methods
+GROUP = 20
+TOGETHER = {'stripe_on_charge', 'stripe_on_payment_intent'}
 # The most that a list of events can be asked for
 MAX_TYPES = 20
 # Stripe keeps and sends again events for 30 days
@@ -150,8 +156,52 @@ class Event(ModelSQL, ModelView):
             record.state = 'applied'
             record.error_message = None
             record.try_at = None
-        cls.save(records)
+            later(cls._store, record)
         return True
+
+    @classmethod
+    def _store(cls, records):
+        cls.save(records)
+
+    @classmethod
+    def _grouped(cls, events):
+        "Yield the lists of events that are received together, in their order"
+        def is_alone(event):
+            # Stripe is asked, which must not keep the others locked
+            _, method = cls.handlers().get(event['type'], (None, None))
+            return bool(method) and method not in TOGETHER
+        for alone, events in groupby(events, key=is_alone):
+            for group in grouped_slice(list(events), 1 if alone else GROUP):
+                yield list(group)
+
+    @classmethod
+    def receive_all(cls, account, events, after=None):
+        """Apply the events together, or each alone if one of them fails.
+
+        after: called with the last that was applied in the transaction.
+        Return for each the same as receive_alone.
+        Commits, after a roll back of what the transaction holds.
+        """
+        Payment = Pool().get('account.payment')
+
+        def receive():
+            with together(Payment.stripe_lock_of(events)):
+                results = [cls.receive(account, e) for e in events]
+            received = [
+                e for e, r in zip(events, results) if r is not None]
+            if after and received:
+                after(received[-1])
+            return results
+        if len(events) > 1:
+            try:
+                return attempt(receive)
+            except TransactionError:
+                raise
+            except Exception as e:
+                logger.info(
+                    "%d events are received one by one after %s",
+                    len(events), e.__class__.__name__)
+        return [cls.receive_alone(account, e, after) for e in events]
 
     @classmethod
     def new(cls, account, event):
@@ -258,7 +308,7 @@ class Event(ModelSQL, ModelView):
     def fetch_new(cls, account):
         """Apply the events since the last one of the account, oldest first.
 
-        Commits event by event.
+        Commits some events at a time, those that fail do not undo others.
         Raises StripeFailure if they can not be read.
         """
         Account = account.__class__
@@ -268,10 +318,11 @@ class Event(ModelSQL, ModelView):
 
         last = account.last_event
         for page in _pages_since(account.gateway, last, cls.types()):
-            for event in page:
-                if cls.receive_alone(account, event, after=move_on) is None:
-                    continue
-                last = event['id']
+            for events in cls._grouped(page):
+                results = cls.receive_all(account, events, after=move_on)
+                for event, result in zip(events, results):
+                    if result is not None:
+                        last = event['id']
             if last != page[-1]['id']:
                 # Foreign events cost one write per page
                 attempt(move_on, page[-1])
@@ -281,7 +332,7 @@ class Event(ModelSQL, ModelView):
     def fetch_undelivered(cls, account):
         """Apply the events that Stripe could not deliver, oldest first.
 
-        Commits event by event.
+        Commits some events at a time, those that fail do not undo others.
         Raises StripeFailure if they can not be read.
         """
         params = {}
@@ -293,8 +344,8 @@ class Event(ModelSQL, ModelView):
         for page in _pages_since(
                 account.gateway, None, cls.types(), delivery_success=False,
                 **params):
-            for event in page:
-                cls.receive_alone(account, event)
+            for events in cls._grouped(page):
+                cls.receive_all(account, events)
 
     @classmethod
     def clean(cls):

@@ -165,7 +165,7 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def _stripe_steps(cls, id_, run, steps):
         "Yield the calls of the steps and keep what their failure means"
-        payment = cls(id_)
+        payment = cls.stripe_browse(id_)
         account = payment.journal.stripe_account
         if account.id in run.denied:
             cls._stripe_wait_for_account(id_)
@@ -233,7 +233,7 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def _stripe_cancel(cls, id_, gateway):
         "Fail the payment after its intent can not be paid anymore"
-        intent = cls(id_).stripe_payment_intent_id
+        intent = cls.stripe_browse(id_).stripe_payment_intent_id
         try:
             state = yield paced(
                 gateway, 'payment_intents.cancel',
@@ -263,12 +263,12 @@ class Payment(metaclass=PoolMeta):
             state = payment.stripe_apply(state)
         else:
             state = yield from cls._stripe_create(id_, gateway)
-            payment = cls(id_)
+            payment = cls.stripe_browse(id_)
         if not state:
             return
         if payment._stripe_may_confirm(state):
             state = yield from cls._stripe_confirm(id_, gateway, state)
-            payment = cls(id_)
+            payment = cls.stripe_browse(id_)
         if not state or state.final:
             return
         if payment._stripe_is_refused(state):
@@ -279,7 +279,7 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def _stripe_create(cls, id_, gateway):
         "Return the state of the new unconfirmed intent"
-        payment = cls(id_)
+        payment = cls.stripe_browse(id_)
         if (payment.stripe_token
                 and payment.stripe_chargeable
                 and payment.stripe_token.startswith('tok_')
@@ -306,7 +306,9 @@ class Payment(metaclass=PoolMeta):
             # Drafted or opened on the checkout page meanwhile, the intent
             # moved no money
             return
-        payment.stripe_set_intent(intent.to_dict())
+        payment.stripe_set_intent(
+            intent.to_dict(),
+            stripe_checkout_id=payment.stripe_checkout_id or new_key())
         return PaymentState.from_intent(intent.to_dict())
 
     def _stripe_may_confirm(self, state):
@@ -322,7 +324,7 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def _stripe_confirm(cls, id_, gateway, state):
         "Return the state that follows, None if the payment has moved on"
-        payment = cls(id_)
+        payment = cls.stripe_browse(id_)
         payment.stripe_store(
             # A refusal of this attempt is known by it from one of the payer
             stripe_intent_status='requires_confirmation',

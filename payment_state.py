@@ -9,7 +9,7 @@ from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
 from .amount import from_stripe
-from .batch import later, settle
+from .batch import all_locked, later, settle
 from .common import failure_message, from_timestamp, to_timestamp
 from .event import is_current
 from .exceptions import StripeError
@@ -123,10 +123,16 @@ class Payment(metaclass=PoolMeta):
     def _stripe_move(self, state):
         "Move to the state that follows from what is stored"
         cls = self.__class__
+        left = self.stripe_left_amount
+        if (state.status == 'succeeded'
+                and left
+                and self.amount == left
+                and self.state in {'processing', 'failed'}):
+            later(cls._stripe_succeed, self)
+            return
         settle(self)
         with self._stripe_moving():
             if state.status == 'succeeded':
-                left = self.stripe_left_amount
                 if self.amount != left or (
                         self.state in {'submitted', 'approved'}):
                     # For the modules which made something of the old amount
@@ -188,6 +194,21 @@ class Payment(metaclass=PoolMeta):
                         error=failure_message(e))) from None
 
     @classmethod
+    def stripe_lock_of(cls, events):
+        "Return the locked payments that most of the events are about"
+        intents = set()
+        for event in events:
+            object_ = event['data']['object']
+            if object_['object'] == 'payment_intent':
+                intents.add(object_['id'])
+            elif isinstance(object_.get('payment_intent'), str):
+                intents.add(object_['payment_intent'])
+        payments = intents and cls.search([
+                ('stripe_payment_intent_id', 'in', list(intents)),
+                ])
+        return cls.stripe_lock(payments) if payments else []
+
+    @classmethod
     def _stripe_find(cls, account, intent=None, charge=None):
         "Return the locked payments of the account with the ids of Stripe"
         clauses = []
@@ -198,7 +219,10 @@ class Payment(metaclass=PoolMeta):
         payments = []
         # Two searches use an index each
         for clause in clauses:
-            payments = cls.search([clause])
+            name, _, value = clause
+            payments = [
+                p for p in all_locked(cls.__name__)
+                if getattr(p, name) == value] or cls.search([clause])
             if payments:
                 break
         payments = [

@@ -103,6 +103,7 @@ class Run:
         try:
             with together(self._lock(group) if len(group) > 1 else []):
                 advanced = [(c, c.advance()) for c in group]
+            self._release([c.id for c, job in advanced if not job])
             transaction.commit()
         except Exception as e:
             transaction.rollback()
@@ -130,6 +131,15 @@ class Run:
         for record in records[:1]:
             record.stripe_leased_until
         return records
+
+    def _release(self, ids):
+        "End the leases"
+        if not ids:
+            return
+        table = self.Model.__table__()
+        Transaction().connection.cursor().execute(*table.update(
+                [table.stripe_leased_until], [None],
+                where=fields.SQL_OPERATORS['in'](table.id, ids)))
 
     def _report(self, claims, under_way, last=False):
         now = time.monotonic()
@@ -171,13 +181,7 @@ class _Carried:
                 return self._steps.throw(failure)
             return self._steps.send(answer)
         except StopIteration:
-            self._release()
-
-    def _release(self):
-        table = self.run.Model.__table__()
-        Transaction().connection.cursor().execute(*table.update(
-                [table.stripe_leased_until], [None],
-                where=table.id == self.id))
+            return
 
 
 class _Claims:

@@ -118,7 +118,9 @@ def main():
     stays = (not os.environ.get('ONCE')
         and sys.stdin.isatty() and sys.stdout.isatty())
     # So that the folder is removed then also
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for name in ['SIGTERM', 'SIGHUP']:
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda *_: sys.exit(143))
     started = time.monotonic()
     folder = tempfile.mkdtemp(prefix='stripe-demo-')
     try:
@@ -134,7 +136,7 @@ def tell(story, keys, folder, stays, started):
     from trytond.modules.account_payment_stripe.tests import demo_terminal
     terminal = demo_terminal.Terminal()
     terminal.title("Stripe payments in Tryton")
-    terminal.line("Starting, the first time takes half a minute...")
+    terminal.line("Starting, the first time takes some seconds...")
     from trytond.modules.account_payment_stripe.tests import (
         demo_company, demo_payer, demo_stories)
     stories = demo_stories.STORIES if story == 'all' else [story]

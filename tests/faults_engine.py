@@ -47,7 +47,9 @@ from trytond.wsgi import app
 
 MODULE = 'trytond.modules.account_payment_stripe.'
 # Modules that look at the clock of the server
-CLOCKS = ['run', 'event', 'payment_charge', 'refund_create', 'customer_sync']
+CLOCKS = [
+    'account', 'run', 'event', 'payment_charge', 'refund_create',
+    'customer_sync']
 ROUNDS = 5
 TABLES = [
     'ir_queue', 'ir_error', 'account_payment_stripe_refund',
@@ -98,7 +100,7 @@ OTHER_FAULTS = [
     'webhook early', 'newer version', 'forged webhook', 'foreign objects',
     'polled and posted', 'user meanwhile', 'declined']
 SECRETS = re.compile('|'.join([
-            r'sk_test_\w+', r'whsec_\w+', r'\w+_secret_\w{8,}',
+            r'sk_test_\w+', r'whsec_\w+', r'_secret_\w{8,}',
             *CARDS.values()]))
 
 logger = logging.getLogger(__name__)
@@ -149,7 +151,7 @@ class Stage:
         activate_module('account_payment_stripe')
         self.simulator = Simulator().start()
         use_stripe(
-            self.simulator.url, self.simulator.stripe_js, threads='1')
+            self.simulator.url, self.simulator.stripe_js, threads='3')
         self.base = {}
         for section, name in [
                 ('email', 'from'), ('email', 'uri'), ('database', 'retry')]:
@@ -1144,9 +1146,10 @@ class Story:
         self.skew = 0
         self.work()
         for round_ in range(ROUNDS):
-            self._deliver_all()
+            # First without the help of the events
             for name in self.CRONS:
                 self._played(lambda: self._cron(*self.CRONS[name]))
+            self._deliver_all()
             if round_ and self._is_quiet():
                 break
             self.clock.advance(25 * 3600)
@@ -1386,8 +1389,7 @@ class Story:
             self._check_secret(mail.as_string(), "an e-mail")
 
     def _check_secrets(self):
-        for line in self.stage.watch.lines:
-            self._check_secret(line, "the log")
+        self._check_secret('\n'.join(self.stage.watch.lines), "the log")
         for page in self.pages:
             # The page of the payer needs the secret of the intent
             self._check_secret(
@@ -1403,8 +1405,9 @@ class Story:
 
     def _check_secret(self, text, where):
         if found := SECRETS.search(text):
+            start = max(found.start() - 200, 0)
             self.violation('secret', "%s is in %s: %s", found.group()[:12],
-                where, text[:300])
+                where, text[start:start + 300])
 
 
 def _path(url):

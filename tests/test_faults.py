@@ -392,6 +392,19 @@ class StoryTestCase(_StageTestCase):
                 story.verify()
                 self.assertPayment(story, id_, 'succeeded', 42)
 
+    def test_clock_of_the_server_and_events(self):
+        "No event is left out when the clock of the server was ahead"
+        story = self.story()
+        id_ = story.add_payment('page', process=False)
+        story.checkout(id_)
+        story.jump(20 * 86400)
+        story.cron('events')
+        story.jump(-20 * 86400)
+        story.pay(id_)
+        story.lose(50)
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 42)
+
     def test_currencies(self):
         "What is charged is what the payment says, in each currency"
         for currency, minor, amount in [

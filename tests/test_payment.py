@@ -10,6 +10,7 @@ from trytond.modules.account_payment.exceptions import ProcessError
 from trytond.modules.account_payment_stripe import gateway
 from trytond.modules.account_payment_stripe.gateway import STRIPE_VERSION
 from trytond.pool import Pool
+from trytond.pyson import PYSONDecoder, PYSONEncoder
 from trytond.transaction import Transaction
 
 from .case import StripeTestCase
@@ -150,6 +151,109 @@ class PaymentTestCase(StripeTestCase):
                     self.simulator.faults.clear()
                     config.set(
                         'account_payment_stripe', 'max_network_retries', '0')
+
+    def test_journal(self):
+        "Test the account is required and visible for Stripe only"
+        with self.transaction():
+            Journal = Pool().get('account.payment.journal')
+            for method, stripe in [('stripe', True), ('manual', False)]:
+                journal = Journal(process_method=method)
+                for state, expected in [
+                        ('required', stripe), ('invisible', not stripe)]:
+                    with self.subTest(method=method, state=state):
+                        states = Journal.stripe_account.states[state]
+                        decoder = PYSONDecoder(
+                            {'process_method': journal.process_method})
+                        self.assertEqual(decoder.decode(
+                                PYSONEncoder().encode(states)), expected)
+
+    def test_queued(self):
+        "Test nothing is sent before what the user does is committed"
+        with self.transaction() as transaction:
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment(
+                stripe_token='tok_visa', stripe_chargeable=True)
+            Payment.process([payment])
+            self.assertEqual(self.requests(), [])
+            self.assertEqual(len(transaction.tasks), 1)
+        with self.transaction():
+            self.assertEqual(self.reload(payment).state, 'succeeded')
+            Refund = Pool().get('account.payment.stripe.refund')
+            refund, = Refund.create([{
+                        'payment': payment.id,
+                        'amount': Decimal('1'),
+                        }])
+            Refund.submit([refund])
+        self.simulator.requests.clear()
+        with self.transaction():
+            refund = Refund(refund.id)
+            Refund.approve([refund])
+            self.assertEqual(self.requests(), [])
+
+    def test_rolled_back(self):
+        "Test nothing is sent of what is rolled back"
+        with self.transaction() as transaction:
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment(
+                stripe_token='tok_visa', stripe_chargeable=True)
+            Payment.process([payment])
+            transaction.rollback()
+        self.assertEqual(self.requests('POST'), [])
+        self.assertEqual(self.world.ledger(), [])
+
+    def test_refund_back_to_draft(self):
+        "Test an approved refund that is set back to draft is not sent"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment(
+                stripe_token='tok_visa', stripe_chargeable=True)
+            Payment.process([payment])
+        with self.transaction():
+            Refund = Pool().get('account.payment.stripe.refund')
+            refund, = Refund.create([{
+                        'payment': payment.id,
+                        'amount': Decimal('1'),
+                        }])
+            self.assertEqual(
+                Refund.search([('company', '=', self.company)]), [refund])
+            self.assertEqual(Refund.search([
+                        ('company.party.name', 'like', "Company %"),
+                        ('id', '=', refund.id),
+                        ]), [refund])
+            Refund.submit([refund])
+            Refund.approve([refund])
+            self.assertEqual(refund.state, 'approved')
+            Refund.draft([refund])
+            self.assertEqual(refund.state, 'draft')
+        with self.transaction():
+            Refund.stripe_create()
+        with self.transaction():
+            self.assertEqual(Refund(refund.id).state, 'draft')
+        self.assertEqual(self.world.objects('refund'), {})
+
+    def test_event_types(self):
+        "Test the types of events that are handled"
+        with self.transaction():
+            Event = Pool().get('account.payment.stripe.event')
+            self.assertEqual(set(Event.handlers()), {
+                    'charge.succeeded', 'charge.captured', 'charge.expired',
+                    'charge.failed', 'charge.pending', 'charge.refunded',
+                    'charge.refund.updated', 'charge.dispute.created',
+                    'charge.dispute.closed', 'source.chargeable',
+                    'source.failed', 'source.canceled',
+                    'payment_intent.succeeded',
+                    'payment_intent.amount_capturable_updated',
+                    'payment_intent.payment_failed',
+                    'payment_intent.canceled', 'refund.updated',
+                    'refund.failed', 'setup_intent.succeeded'})
+
+    def test_caches(self):
+        "Test how long the caches last by default"
+        with self.transaction():
+            Customer = Pool().get('account.payment.stripe.customer')
+            for cache in [
+                    Customer._sources_cache, Customer._payment_methods_cache]:
+                self.assertEqual(cache.duration, dt.timedelta(seconds=900))
 
     def test_not_started_by_other_users(self):
         "Test who can not write payments can not use the buttons"
@@ -442,3 +546,111 @@ class WebhookTestCase(StripeTestCase):
         with self.transaction():
             self.assertEqual(
                 Pool().get('account.payment')(payment.id).state, 'submitted')
+
+
+class EventsTestCase(StripeTestCase):
+    "Test reading the events"
+
+    def setUp(self):
+        super().setUp()
+        self.client = gateway.connect(
+            self.world.secret_key, api_base=self.simulator.url)
+
+    def open(self):
+        "Return the id of a payment and of its intent"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            return payment.id, payment.stripe_payment_intent_id
+
+    def fetch(self):
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            Account.fetch_events([Account(self.account)])
+
+    def state(self, id_):
+        with self.transaction():
+            return Pool().get('account.payment')(id_).state
+
+    def test_undelivered(self):
+        "Test the events that the webhook did not get are read"
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            Account.new_identifier([Account(self.account)])
+        self.client.webhook_endpoints.create(
+            url='http://127.0.0.1:9/webhook', enabled_events=['*'])
+        payment, intent = self.open()
+        self.world.webhooks.lose()
+        self.world.pay(intent)
+        self.world.webhooks.flush()
+        self.fetch()
+        self.assertEqual(self.state(payment), 'succeeded')
+
+    def test_last_event_unknown(self):
+        "Test all events are read if Stripe does not know the last one"
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            Account.write(
+                [Account(self.account)], {'last_event': 'evt_unknown'})
+        payment, intent = self.open()
+        self.world.pay(intent)
+        self.fetch()
+        self.assertEqual(self.state(payment), 'succeeded')
+
+    def test_many(self):
+        "Test many events are read in order, each once"
+        for _ in range(60):
+            self.client.payment_intents.create(
+                amount=100, currency='usd', payment_method='pm_card_visa',
+                confirm=True, return_url='https://example.com')
+        payments = [self.open() for _ in range(3)]
+        for _, intent in payments:
+            self.world.pay(intent)
+        self.fetch()
+        for payment, _ in payments:
+            self.assertEqual(self.state(payment), 'succeeded')
+        with self.transaction():
+            pool = Pool()
+            events = pool.get('account.payment.stripe.event').search([
+                    ('account', '=', self.account),
+                    ])
+            # Two for each of our payments
+            self.assertEqual(len(events), 6)
+            account = pool.get(
+                'account.payment.stripe.account')(self.account)
+            self.assertEqual(
+                account.last_event,
+                self.payload('payment_intent.succeeded')['id'])
+
+    def test_failing_does_not_block(self):
+        "Test an event that can not be applied does not block those behind"
+        first, first_intent = self.open()
+        second, second_intent = self.open()
+        self.world.pay(first_intent)
+        self.client.refunds.create(payment_intent=first_intent, amount=200)
+        self.world.pay(second_intent)
+        self.simulator.faults.add(
+            '503', 'GET /v1/payment_intents/%s' % first_intent)
+        self.fetch()
+        self.assertEqual(self.state(second), 'succeeded')
+        with self.transaction():
+            Event = Pool().get('account.payment.stripe.event')
+            failed = Event.search([
+                    ('account', '=', self.account),
+                    ('state', '=', 'failed'),
+                    ])
+            self.assertTrue(failed)
+            self.assertTrue(all(e.error_message for e in failed))
+            Event.write(failed, {
+                    'try_at': dt.datetime.now() - dt.timedelta(seconds=1),
+                    })
+        self.simulator.faults.clear()
+        self.fetch()
+        with self.transaction():
+            self.assertFalse(Event.search([
+                        ('account', '=', self.account),
+                        ('state', '=', 'failed'),
+                        ]))
+            payment = Pool().get('account.payment')(first)
+            self.assertEqual(payment.amount, Decimal('40'))
