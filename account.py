@@ -6,6 +6,7 @@ import json
 import logging
 
 import stripe
+from sql.conditionals import Coalesce
 
 from trytond import config
 from trytond.i18n import gettext
@@ -104,7 +105,9 @@ class Account(ModelSQL, ModelView):
                 'account_payment_stripe.msg_webhook_identifier_unique'),
             ]
         cls._sql_indexes.add(
-            Index(table, (table.webhook_identifier, Index.Equality())))
+            Index(
+                table,
+                (Coalesce(table.webhook_identifier, ''), Index.Range())))
         cls._buttons.update({
                 'new_identifier': {
                     'icon': 'tryton-refresh',

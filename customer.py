@@ -4,6 +4,7 @@ import logging
 
 from sql import Literal, Null
 from sql.aggregate import Min
+from sql.conditionals import Coalesce
 
 from trytond import config
 from trytond.cache import MemoryCache
@@ -115,10 +116,14 @@ class Customer(
         super().__setup__()
         t = cls.__table__()
         cls._sql_indexes.update({
-                Index(t, (t.stripe_checkout_id, Index.Equality())),
-                Index(t, (t.stripe_customer_id, Index.Equality())),
+                # As they are searched, a range keeps many empty ones well
+                Index(t, (Coalesce(t.stripe_checkout_id, ''), Index.Range())),
+                Index(t, (Coalesce(t.stripe_customer_id, ''), Index.Range())),
                 Index(
-                    t, (t.stripe_setup_intent_id, Index.Equality()),
+                    t,
+                    (Coalesce(t.stripe_setup_intent_id, ''), Index.Range())),
+                Index(
+                    t, (t.id, Index.Range()),
                     where=t.stripe_setup_intent_id != Null),
                 Index(
                     t, (t.id, Index.Range()),

@@ -1,5 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+from sql.conditionals import Coalesce
+
 from trytond.model import Index, fields
 from trytond.modules.currency.fields import Monetary
 from trytond.pool import PoolMeta
@@ -186,11 +188,14 @@ class Payment(
 
         t = cls.__table__()
         cls._sql_indexes.update({
+                # As they are searched, a range keeps many empty ones well
                 Index(
-                    t, (t.stripe_payment_intent_id, Index.Equality())),
-                Index(t, (t.stripe_charge_id, Index.Equality())),
-                Index(t, (t.stripe_token, Index.Equality())),
-                Index(t, (t.stripe_checkout_id, Index.Equality())),
+                    t,
+                    (Coalesce(t.stripe_payment_intent_id, ''),
+                        Index.Range())),
+                Index(t, (Coalesce(t.stripe_charge_id, ''), Index.Range())),
+                Index(t, (Coalesce(t.stripe_token, ''), Index.Range())),
+                Index(t, (Coalesce(t.stripe_checkout_id, ''), Index.Range())),
                 Index(
                     t, (t.stripe_try_at, Index.Range()),
                     where=t.state == 'processing'),

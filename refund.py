@@ -1,5 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+from sql.conditionals import Coalesce
+
 from trytond.i18n import gettext
 from trytond.model import Index, ModelSQL, ModelView, Workflow, fields
 from trytond.model.exceptions import AccessError
@@ -102,7 +104,7 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
                     t, (t.state, Index.Equality(cardinality='low')),
                     where=t.state.in_([
                             'draft', 'submitted', 'approved', 'processing'])),
-                Index(t, (t.stripe_refund_id, Index.Equality())),
+                Index(t, (Coalesce(t.stripe_refund_id, ''), Index.Range())),
                 })
         cls._order.insert(0, ('id', 'DESC'))
         cls._transitions |= {
