@@ -30,10 +30,14 @@ class CheckoutMixin:
         "of an earlier one.")
 
     @classmethod
+    def default_stripe_attempt(cls):
+        return 0
+
+    @classmethod
     def copy(cls, records, default=None):
         default = default.copy() if default is not None else {}
         default.setdefault('stripe_checkout_id')
-        default.setdefault('stripe_attempt')
+        default.setdefault('stripe_attempt', 0)
         return super().copy(records, default=default)
 
     @classmethod
@@ -61,10 +65,10 @@ class CheckoutMixin:
         try:
             return self._stripe_ensure_intent(self.stripe_account.gateway)
         except StripeFailure as e:
-            if e.saved:
+            if e.saved and self.stripe_attempt is not None:
                 # Stripe repeats the failure for the same idempotency key
                 self.stripe_store(
-                    stripe_attempt=(self.stripe_attempt or 0) + 1)
+                    stripe_attempt=self.stripe_attempt + 1)
                 Transaction().commit()
             raise StripeError(gettext(
                     'account_payment_stripe.msg_stripe_failure',

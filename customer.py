@@ -11,6 +11,7 @@ from trytond.cache import MemoryCache
 from trytond.i18n import gettext
 from trytond.model import (
     DeactivableMixin, Index, ModelSQL, ModelView, Unique, fields)
+from trytond.model.exceptions import AccessError
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval
 from trytond.wizard import Button, StateTransition, StateView, Wizard
@@ -333,11 +334,16 @@ class SourceDetach(Wizard):
 
     def transition_detach(self):
         Customer = self.model
-        customer = Customer(self.ask.customer.id)
+        customer = Customer(self.record.id)
         gateway = customer.stripe_account.gateway
         source = self.ask.source
         try:
             if source.startswith('pm_'):
+                method = gateway.payment_methods.retrieve(source)
+                if method.customer != customer.stripe_customer_id:
+                    raise AccessError(gettext(
+                            'account_payment_stripe.msg_source_customer',
+                            customer=customer.rec_name))
                 gateway.payment_methods.detach(source)
             elif source.startswith('src_'):
                 gateway.sources.detach(customer.stripe_customer_id, source)

@@ -137,7 +137,9 @@ class Customer(metaclass=PoolMeta):
                 if e.saved:
                     values['stripe_attempt'] = (
                         customer.stripe_attempt or 0) + 1
-                if isinstance(e, StripeRefused):
+                if isinstance(e, StripeRefused) and (
+                        e.card or (e.param or '').startswith(
+                            ('card', 'payment_method', 'source'))):
                     # The token or payment method is of no use anymore
                     values['stripe_token'] = None
                     values['stripe_payment_method_id'] = None

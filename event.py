@@ -5,6 +5,7 @@ import logging
 from itertools import groupby
 
 from trytond.model import Index, ModelSQL, ModelView, Unique, fields
+from trytond.model.exceptions import SQLConstraintError
 from trytond.pool import Pool
 from trytond.pyson import Eval
 from trytond.tools import grouped_slice
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 PAGE = 100
 # How many polled events are applied in one transaction, and by which methods
-GROUP = 20
+GROUP = 50
 TOGETHER = {'stripe_on_charge', 'stripe_on_payment_intent'}
 # The most that a list of events can be asked for
 MAX_TYPES = 20
@@ -129,10 +130,11 @@ class Event(ModelSQL, ModelView):
         return types if len(types) <= MAX_TYPES else None
 
     @classmethod
-    def receive(cls, account, event):
+    def receive(cls, account, event, known=None):
         """Apply the event if it has not been.
 
         event: the dictionary of a Stripe event.
+        known: what search_known returned of it and others, None: search.
         Return True when it is applied, now or earlier, and None if it is of
         no interest.
         Raises what prevents to apply it.
@@ -142,22 +144,29 @@ class Event(ModelSQL, ModelView):
             model, method = cls.handlers()[event['type']]
         except KeyError:
             return
-        records = cls.search([
-                ('account', '=', account.id),
-                ('identifier', '=', event['id']),
-                ])
-        if records and records[0].state == 'applied':
+        if known is None:
+            known = cls.search_known(account, [event])
+        record = known.get(event['id'])
+        if record and record.state == 'applied':
             return True
         if not getattr(pool.get(model), method)(account, event):
             return
-        if not records:
-            records = [cls.new(account, event)]
-        for record in records:
-            record.state = 'applied'
-            record.error_message = None
-            record.try_at = None
-            later(cls._store, record)
+        if not record:
+            record = known[event['id']] = cls.new(account, event)
+        record.state = 'applied'
+        record.error_message = None
+        record.try_at = None
+        later(cls._store, record)
         return True
+
+    @classmethod
+    def search_known(cls, account, events):
+        "Return the records of the events that were received, by identifier"
+        return {
+            r.identifier: r for r in cls.search([
+                    ('account', '=', account.id),
+                    ('identifier', 'in', [e['id'] for e in events]),
+                    ])}
 
     @classmethod
     def _store(cls, records):
@@ -169,7 +178,8 @@ class Event(ModelSQL, ModelView):
         def is_alone(event):
             # Stripe is asked, which must not keep the others locked
             _, method = cls.handlers().get(event['type'], (None, None))
-            return bool(method) and method not in TOGETHER
+            return bool(method) and (
+                method not in TOGETHER or not is_current(event))
         for alone, events in groupby(events, key=is_alone):
             for group in grouped_slice(list(events), 1 if alone else GROUP):
                 yield list(group)
@@ -186,7 +196,8 @@ class Event(ModelSQL, ModelView):
 
         def receive():
             with together(Payment.stripe_lock_of(events)):
-                results = [cls.receive(account, e) for e in events]
+                known = cls.search_known(account, events)
+                results = [cls.receive(account, e, known) for e in events]
             received = [
                 e for e, r in zip(events, results) if r is not None]
             if after and received:
@@ -232,7 +243,11 @@ class Event(ModelSQL, ModelView):
             if after:
                 after(event)
         try:
-            return attempt(receive)
+            try:
+                return attempt(receive)
+            except SQLConstraintError:
+                # Another process was faster
+                return attempt(receive)
         except TransactionError:
             raise
         except StripeFailure as e:
@@ -246,7 +261,7 @@ class Event(ModelSQL, ModelView):
         return False
 
     @classmethod
-    def keep_failed(cls, account, event, message):
+    def keep_failed(cls, account, event, message, again=True):
         "Keep the event to try it again later"
         records = cls.search([
                 ('account', '=', account.id),
@@ -258,8 +273,10 @@ class Event(ModelSQL, ModelView):
         record.state = 'failed'
         record.error_message = message
         record.tries += 1
-        record.try_at = dt.datetime.now() + min(
-            FIRST_DELAY * 2 ** min(record.tries - 1, 10), LAST_DELAY)
+        record.try_at = None
+        if again:
+            record.try_at = dt.datetime.now() + min(
+                FIRST_DELAY * 2 ** min(record.tries - 1, 10), LAST_DELAY)
         record.save()
 
     @classmethod
@@ -297,12 +314,18 @@ class Event(ModelSQL, ModelView):
             except StripeRefused as e:
                 attempt(cls.keep_failed, account, {
                         'id': event.identifier,
-                        }, e.message)
+                        }, e.message, again=not e.missing)
             except StripeFailure:
                 # The same for all others
                 break
             else:
-                cls.receive_alone(account, payload.to_dict())
+                if cls.receive_alone(account, payload.to_dict()) is None:
+                    # What it was about has been forgotten
+                    attempt(cls.write, [event], {
+                            'state': 'applied',
+                            'error_message': None,
+                            'try_at': None,
+                            })
 
     @classmethod
     def fetch_new(cls, account):
@@ -349,14 +372,13 @@ class Event(ModelSQL, ModelView):
 
     @classmethod
     def clean(cls):
-        "Delete the applied events that Stripe does not send anymore, commits"
+        "Delete the events that Stripe does not keep anymore, commits"
         cursor = Transaction().connection.cursor()
         table = cls.__table__()
 
         def delete():
             cursor.execute(*table.delete(
-                    where=(table.state == 'applied')
-                    & (table.happened_at < dt.datetime.now() - KEEP)))
+                    where=table.happened_at < dt.datetime.now() - KEEP))
         attempt(delete)
 
 

@@ -6,6 +6,7 @@ from trytond.model import Index, fields
 from trytond.modules.currency.fields import Monetary
 from trytond.pool import PoolMeta
 from trytond.pyson import Eval
+from trytond.transaction import Transaction
 
 from .amount import AmountError, from_stripe, to_stripe
 from .checkout import CheckoutMixin
@@ -234,6 +235,19 @@ class Payment(
                 })
 
     @classmethod
+    def __register__(cls, module):
+        table_h = cls.__table_handler__(module)
+        table = cls.__table__()
+        is_new = not table_h.column_exist('stripe_capture')
+
+        super().__register__(module)
+
+        if is_new:
+            # The payments made before the module are captured as the others
+            cursor = Transaction().connection.cursor()
+            cursor.execute(*table.update([table.stripe_capture], [True]))
+
+    @classmethod
     def default_stripe_capture(cls):
         return True
 
@@ -257,6 +271,8 @@ class Payment(
 
     @classmethod
     def set_stripe_amount(cls, payments, name, value):
+        if value is None:
+            return
         for payment in payments:
             payment.amount = from_stripe(value, payment.currency.code)
         cls.save(payments)
@@ -343,5 +359,5 @@ class Payment(
             'stripe_capturable_amount', 'stripe_captured_amount',
             'stripe_refunded_amount', 'stripe_lost_amount', 'stripe_refunds',
             'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
-            'stripe_attempt', 'stripe_leased_until', 'stripe_state_at',
+            'stripe_leased_until', 'stripe_state_at',
             ]

@@ -10,7 +10,8 @@ from trytond.transaction import Transaction
 
 from .common import new_key, stripe_amount
 from .gateway import (
-    StripeDenied, StripeFailure, StripeRefused, StripeUnavailable)
+    StripeDenied, StripeFailure, StripeKeyReused, StripeRefused,
+    StripeUnavailable)
 from .pace import paced
 from .payment_state import FIRST_LOOK, LAST_LOOK
 from .run import Run
@@ -133,9 +134,11 @@ class Payment(metaclass=PoolMeta):
 
     @property
     def stripe_create_key(self):
+        if self.stripe_attempt is None:
+            # The earlier version may have charged with it, which Stripe tells
+            return self.stripe_idempotency_key
         # Another key once Stripe has saved a failure under the old one
-        return '%s-%s' % (
-            self.stripe_idempotency_key, self.stripe_attempt or 0)
+        return '%s-%s' % (self.stripe_idempotency_key, self.stripe_attempt)
 
     def stripe_set_intent(self, intent, **values):
         "Remember the new intent, the dictionary that Stripe answered"
@@ -198,7 +201,10 @@ class Payment(metaclass=PoolMeta):
 
     def _stripe_try_later(self, failure):
         tries = (self.stripe_tries or 0) + 1
-        attempt = self.stripe_attempt or 0
+        attempt = self.stripe_attempt
+        if failure.saved and not (
+                attempt is None and isinstance(failure, StripeKeyReused)):
+            attempt = (attempt or 0) + 1
         self.stripe_store(
             stripe_waiting_for=(
                 'stripe' if isinstance(failure, StripeUnavailable)
@@ -206,7 +212,7 @@ class Payment(metaclass=PoolMeta):
             stripe_tries=tries,
             stripe_try_at=dt.datetime.now() + min(
                 FIRST_RETRY * 2 ** min(tries - 1, 10), LAST_RETRY),
-            stripe_attempt=attempt + 1 if failure.saved else attempt,
+            stripe_attempt=attempt,
             **self.stripe_error_values(failure))
 
     def _stripe_look_later(self, **values):
@@ -279,6 +285,7 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def _stripe_create(cls, id_, gateway):
         "Return the state of the new unconfirmed intent"
+        cls._set_stripe_key([cls.stripe_browse(id_)])
         payment = cls.stripe_browse(id_)
         if (payment.stripe_token
                 and payment.stripe_chargeable

@@ -28,16 +28,20 @@ class Payment(metaclass=PoolMeta):
                         intent, at=gateway.answered_at), sure=True)
                 return intent
             self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
+        self._set_stripe_key([self])
         while True:
             try:
                 intent = gateway.payment_intents.create(
                     **self.stripe_intent_params(),
                     idempotency_key=self.stripe_create_key).to_dict()
             except StripeKeyReused:
+                if self.stripe_attempt is None:
+                    # The earlier version may have charged it
+                    raise
                 # The record was edited since, the former intent has not been
                 # shown to anybody
                 self.stripe_store(
-                    stripe_attempt=(self.stripe_attempt or 0) + 1)
+                    stripe_attempt=self.stripe_attempt + 1)
             else:
                 break
         self.stripe_set_intent(intent)

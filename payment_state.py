@@ -63,8 +63,11 @@ class Payment(metaclass=PoolMeta):
         return state
 
     def _stripe_may_be_old(self, state):
+        if not state.complete and self.stripe_refunded_amount is None:
+            # Made by the earlier version, so nothing is known of it
+            return True
         if state.final and not state.complete:
-            return self.stripe_refunded_amount is None
+            return False
         return self.stripe_state_at is not None and (
             state.at is None
             or state.at <= to_timestamp(self.stripe_state_at))

@@ -8,7 +8,7 @@ from trytond.modules.account_payment.exceptions import (
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .common import failure_message, new_key, stripe_amount
+from .common import attempt, failure_message, new_key, stripe_amount
 from .exceptions import PaymentPaidError, StripeError
 from .gateway import StripeFailure
 from .state import PaymentState
@@ -66,6 +66,7 @@ class Payment(metaclass=PoolMeta):
     @Workflow.transition('processing')
     def process(cls, payments, group=None):
         stripe_payments = cls._stripe(payments)
+        cls._set_stripe_key(stripe_payments)
         cls._set_stripe_customer(stripe_payments)
         result = super().process(payments, group=group)
         if stripe_payments:
@@ -74,6 +75,14 @@ class Payment(metaclass=PoolMeta):
             with Transaction().set_context(queue_batch=batch):
                 cls.__queue__.stripe_charge(stripe_payments)
         return result
+
+    @classmethod
+    def _set_stripe_key(cls, payments):
+        # Those made before the module have none
+        for payment in payments:
+            if not payment.stripe_idempotency_key:
+                payment.stripe_store(
+                    stripe_idempotency_key=new_key(), stripe_attempt=0)
 
     @classmethod
     def _set_stripe_customer(cls, payments):
@@ -114,56 +123,59 @@ class Payment(metaclass=PoolMeta):
     def draft(cls, payments):
         """Forget the intents after they have been cancelled at Stripe.
 
-        Commits and raises PaymentPaidError if some have been paid meanwhile.
+        Raises PaymentPaidError if some have been paid meanwhile, after they
+        have been brought up to date and committed.
         """
-        kept = cls._stripe_release(cls._stripe(payments))
-        payments = [p for p in payments if p not in kept]
+        cls._stripe_release(cls._stripe(payments))
         super().draft(payments)
         if stripe_payments := cls._stripe(payments):
             cls.write(stripe_payments, {
                     n: None for n in cls._stripe_own_fields()
                     if n not in {'stripe_refunds', 'stripe_tries'}
                     } | {
-                    'stripe_idempotency_key': None,
+                    'stripe_attempt': 0,
                     'stripe_chargeable': False,
                     })
             for payment in stripe_payments:
                 # Another intent must not be taken for the one forgotten
                 payment.stripe_idempotency_key = new_key()
             cls.save(stripe_payments)
-        cls._stripe_tell_kept(kept)
 
     @classmethod
     @ModelView.button
     @Workflow.transition('failed')
     def fail(cls, payments):
-        """Commits and raises PaymentPaidError if a user wants to fail payments
-        of which Stripe holds money."""
-        kept = []
+        """Fail the payments after their intents have been cancelled.
+
+        Raises PaymentPaidError if Stripe holds money of some, after they have
+        been brought up to date and committed.
+        """
         if not Transaction().context.get('_stripe_state'):
-            kept = cls._stripe_release(cls._stripe(payments))
-        super().fail([p for p in payments if p not in kept])
-        cls._stripe_tell_kept(kept)
+            cls._stripe_release(cls._stripe(payments))
+        super().fail(payments)
 
     @classmethod
-    def _stripe_tell_kept(cls, payments):
-        if not payments:
-            return
-        names = ', '.join(p.rec_name for p in payments[:5])
-        if len(payments) > 5:
-            names += '...'
-        # What Stripe said must stay though the button is refused
-        Transaction().commit()
-        raise PaymentPaidError(gettext(
-                'account_payment_stripe.msg_payment_paid', payments=names))
+    def succeed(cls, payments):
+        "Raises StripeError if Stripe does not say that they have succeeded"
+        if not Transaction().context.get('_stripe_state'):
+            stripe_payments = [
+                p for p in cls._stripe(payments) if p.state != 'succeeded']
+            cls.stripe_do_pull(stripe_payments)
+            for payment in cls.browse(stripe_payments):
+                if payment.state != 'succeeded':
+                    raise StripeError(gettext(
+                            'account_payment_stripe'
+                            '.msg_payment_not_succeeded',
+                            payment=payment.rec_name))
+        super().succeed(payments)
 
     @classmethod
     def _stripe_release(cls, payments):
         """Make sure that nothing can be paid for the payments anymore.
 
-        Return those that have been paid, after they have been brought up to
-        date.
-        Raises StripeError if Stripe can not be asked.
+        Raises PaymentPaidError if some have been paid, after they have been
+        brought up to date and committed, and StripeError if Stripe can not be
+        asked.
         """
         paid = []
         for payment in cls.stripe_lock(payments):
@@ -176,13 +188,27 @@ class Payment(metaclass=PoolMeta):
                     state = payment.stripe_read()
                 else:
                     continue
+                if state and (state.captured or state.status == 'processing'):
+                    paid.append(payment)
+                elif state:
+                    payment.stripe_apply(state, sure=True)
             except StripeFailure as e:
                 raise StripeError(gettext(
                         'account_payment_stripe.msg_payment_not_released',
                         payment=payment.rec_name,
                         error=failure_message(e))) from None
-            if state:
-                payment.stripe_apply(state)
-                if state.left or state.status == 'processing':
-                    paid.append(payment)
-        return paid
+        if paid:
+            cls._stripe_tell_paid(paid)
+
+    @classmethod
+    def _stripe_tell_paid(cls, payments):
+        names = ', '.join(p.rec_name for p in payments[:5])
+        if len(payments) > 5:
+            names += '...'
+        ids = [p.id for p in payments]
+        # What Stripe said must stay though the button is refused, but nothing
+        # else of the transaction
+        Transaction().rollback()
+        attempt(lambda: cls.stripe_do_pull(cls.browse(ids)))
+        raise PaymentPaidError(gettext(
+                'account_payment_stripe.msg_payment_paid', payments=names))

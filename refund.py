@@ -144,6 +144,10 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     def default_state(cls):
         return 'draft'
 
+    @classmethod
+    def default_stripe_attempt(cls):
+        return 0
+
     @fields.depends('payment', '_parent_payment.company')
     def on_change_with_company(self, name=None):
         return self.payment.company if self.payment else None
@@ -170,6 +174,8 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
 
     @classmethod
     def set_stripe_amount(cls, refunds, name, value):
+        if value is None:
+            return
         for refund in refunds:
             refund.amount = from_stripe(value, refund.currency.code)
         cls.save(refunds)
@@ -200,9 +206,10 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
         for name in [
                 'submitted_by', 'approved_by', 'stripe_idempotency_key',
                 'stripe_refund_id', 'stripe_error_message',
-                'stripe_error_code', 'stripe_error_param', 'stripe_attempt',
+                'stripe_error_code', 'stripe_error_param',
                 'stripe_tries', 'stripe_try_at']:
             default.setdefault(name)
+        default.setdefault('stripe_attempt', 0)
         return super().copy(refunds, default=default)
 
     @classmethod

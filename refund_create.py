@@ -8,7 +8,8 @@ from trytond.pool import PoolMeta
 from trytond.transaction import Transaction
 
 from .common import stripe_amount
-from .gateway import StripeDenied, StripeFailure, StripeRefused
+from .gateway import (
+    StripeDenied, StripeFailure, StripeKeyReused, StripeRefused)
 from .pace import paced
 from .run import Run
 from .state import PaymentState
@@ -80,8 +81,10 @@ class Refund(metaclass=PoolMeta):
     def stripe_create_key(self):
         # Another key once Stripe has saved a failure under the old one,
         # but never while a request may still be under way
-        return '%s-%s' % (
-            self.stripe_idempotency_key, self.stripe_attempt or 0)
+        if self.stripe_attempt is None:
+            # The earlier version may have refunded with it, which Stripe tells
+            return self.stripe_idempotency_key
+        return '%s-%s' % (self.stripe_idempotency_key, self.stripe_attempt)
 
     @classmethod
     def _stripe_hold(cls, id_):
@@ -113,7 +116,9 @@ class Refund(metaclass=PoolMeta):
                 refund.save()
                 cls.fail([refund])
             else:
-                if e.saved:
+                if e.saved and not (
+                        refund.stripe_attempt is None
+                        and isinstance(e, StripeKeyReused)):
                     refund.stripe_attempt = (refund.stripe_attempt or 0) + 1
                 refund._stripe_try_later()
 
@@ -161,25 +166,45 @@ class Refund(metaclass=PoolMeta):
     def _stripe_find_or_send(cls, id_, gateway, ids):
         "Return the dictionary of the refund at Stripe"
         refund = cls(id_)
-        if refund.state == 'processing':
+        if refund.state == 'processing' or refund.stripe_attempt is None:
             # It may have been sent without that the answer arrived
             answer = yield paced(
                 gateway, 'refunds.list',
-                _find, gateway, refund.stripe_idempotency_key, **ids)
+                _find, gateway, refund._stripe_is_mine(), **ids)
             if answer:
                 return answer
             refund = cls._stripe_hold(id_)
-        else:
+            if not refund:
+                return
+        if refund.state != 'processing':
             refund.stripe_store(stripe_try_at=None)
             # Committed before it is sent
             cls.process([refund])
-        if not refund:
-            return
         answer = yield paced(
             gateway, 'refunds.create',
             gateway.refunds.create, **refund.stripe_create_params,
             idempotency_key=refund.stripe_create_key)
         return answer.to_dict()
+
+    def _stripe_is_mine(self):
+        "Return the function that tells if Stripe's refund is the record"
+        key = self.stripe_idempotency_key
+        known = amount = None
+        if self.stripe_attempt is None:
+            # The earlier version named no record, so that one of the same
+            # amount which is no other's must be taken for it
+            amount = stripe_amount(self.amount, self.currency, self)
+            known = {
+                r.stripe_refund_id for r in self.payment.stripe_refunds}
+
+        def is_mine(refund):
+            name = (refund.get('metadata') or {}).get(METADATA)
+            if name:
+                return name == key
+            return (amount is not None
+                and refund['amount'] == amount
+                and refund['id'] not in known)
+        return is_mine
 
     def stripe_apply(self, refund):
         "Bring the record to the state of the dictionary of Stripe's refund"
@@ -227,13 +252,13 @@ class Refund(metaclass=PoolMeta):
                 refund.stripe_apply(answer)
 
 
-def _find(gateway, key, intent=None, charge=None):
-    "Return the dictionary of the refund with the key in its metadata or None"
+def _find(gateway, is_mine, intent=None, charge=None):
+    "Return the dictionary of the refund that is mine or None"
     params = {'payment_intent': intent} if intent else {'charge': charge}
     page = gateway.refunds.list(limit=100, **params).to_dict()
     while True:
         for refund in page['data']:
-            if (refund.get('metadata') or {}).get(METADATA) == key:
+            if is_mine(refund):
                 return refund
         if not page['has_more']:
             return None

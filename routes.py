@@ -85,9 +85,10 @@ class Routes(Router):
         try:
             record, = record.__class__.stripe_lock([record])
             record.stripe_end_checkout()
-        except StripeFailure as e:
-            logger.warning("can not end checkout of %s: %s (%s)",
-                record, e.code, e.request_id)
+        except (StripeFailure, UserError) as e:
+            # What is not done now is done with the events
+            Transaction().rollback()
+            logger.warning("can not end checkout of %s: %s", record, e)
             page['unavailable'] = True
         return cls._render(request, pool, record, page, end=True)
 

@@ -9,6 +9,7 @@ with a lease.
 import datetime as dt
 import logging
 import time
+from collections import defaultdict
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from sql import Null
@@ -18,7 +19,7 @@ from trytond import backend, config
 from trytond.model import fields
 from trytond.pool import Pool
 from trytond.tools import grouped_slice
-from trytond.transaction import Transaction
+from trytond.transaction import Transaction, TransactionError
 
 from .batch import together
 from .common import attempt
@@ -74,8 +75,8 @@ class Run:
                 started = [
                     _Carried(self, id_)
                     for id_ in claims.take(self.threads - len(jobs))]
-                for group in grouped_slice(answered + started, GROUP):
-                    for carried, job in self._advance(list(group)):
+                for group in _groups(answered + started):
+                    for carried, job in self._advance(group):
                         carried.job = executor.submit(
                             _call, job, slots.delay(job))
                         jobs[carried.job] = carried
@@ -101,27 +102,36 @@ class Run:
         """
         transaction = Transaction()
         try:
+            group[0].take_locks()
             with together(self._lock(group) if len(group) > 1 else []):
                 advanced = [(c, c.advance()) for c in group]
             self._release([c.id for c, job in advanced if not job])
             transaction.commit()
         except Exception as e:
             transaction.rollback()
+            for carried in group:
+                carried.start_over()
             if len(group) > 1:
                 for carried in group:
-                    carried.start_over()
+                    # It is read again, so it may fail again only later
+                    carried.alone = True
                 return [a for c in group for a in self._advance([c])]
             carried, = group
-            if (isinstance(e, backend.DatabaseOperationalError)
-                    and carried.retry):
+            if carried.retry and isinstance(
+                    e, (TransactionError, backend.DatabaseOperationalError)):
                 carried.retry -= 1
+                if isinstance(e, TransactionError):
+                    e.fix(carried.locks)
                 time.sleep(0.02)
-                carried.start_over()
                 return self._advance(group)
             # It must not stop the others, it is tried again after its lease
             logger.exception("%s,%s failed", self.Model.__name__, carried.id)
             self.failed += 1
             return []
+        finally:
+            # The locks have ended with the transaction
+            transaction._locked_tables = set()
+            transaction._locked_records = defaultdict(set)
         self.done += sum(1 for _, job in advanced if not job)
         return [(c, job) for c, job in advanced if job]
 
@@ -152,6 +162,15 @@ class Run:
             claims.left(), self.done / (now - self._started))
 
 
+def _groups(carried):
+    "Yield lists of those which are advanced in one transaction"
+    for group in grouped_slice([c for c in carried if not c.alone], GROUP):
+        yield list(group)
+    for one in carried:
+        if one.alone:
+            yield [one]
+
+
 def _call(job, delay):
     time.sleep(delay)
     return job()
@@ -164,11 +183,24 @@ class _Carried:
         self.run = run
         self.id = id_
         self.retry = config.getint('database', 'retry')
+        self.alone = False
+        self.locks = {}
         self.start_over()
 
     def start_over(self):
         self.job = None
         self._steps = self.run.steps(self.id, self.run)
+
+    def take_locks(self):
+        "Take the locks that were missing, as a new transaction does"
+        transaction = Transaction()
+        for table in self.locks.get('_lock_tables', []):
+            transaction.database.lock(transaction.connection, table)
+            transaction._locked_tables.add(table)
+        for table, ids in self.locks.get('_lock_records', {}).items():
+            transaction.database.lock_records(
+                transaction.connection, table, ids)
+            transaction._locked_records[table].update(ids)
 
     def advance(self):
         "Return the next call after the outcome of the last, None at the end"

@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
@@ -52,9 +53,29 @@ def play(number, seed):
                 _stage, number - results.schedules, results,
                 seed=seed + results.schedules, shrink=False)
             break
-        except faults_machine.Violation as e:
-            broken.append((e.kind, sorted(_faults(results)), str(e)))
+        except Exception as e:
+            broken.append((
+                    _kind(e), sorted(_faults(results)), _text(e)))
     return results.schedules, results.hits, broken
+
+
+def _violation(error):
+    "Return the violation, which may not happen the second time"
+    for cause in getattr(error, 'exceptions', [error]):
+        if hasattr(cause, 'kind'):
+            return cause
+    return error
+
+
+def _kind(error):
+    return getattr(_violation(error), 'kind', 'other')
+
+
+def _text(error):
+    error = _violation(error)
+    if hasattr(error, 'kind'):
+        return str(error)
+    return ''.join(traceback.format_exception(error))
 
 
 def _faults(results):

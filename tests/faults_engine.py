@@ -113,10 +113,14 @@ class Killed(BaseException):
 class Violation(AssertionError):
     "An invariant doesn't hold"
 
-    def __init__(self, kind, message, story=()):
-        super().__init__('%s: %s\n%s' % (
-                kind, message, '\n'.join('    ' + line for line in story)))
+    def __init__(self, kind, message='', story=()):
+        super().__init__(kind, message, story)
         self.kind = kind
+
+    def __str__(self):
+        kind, message, story = self.args
+        return '%s: %s\n%s' % (
+            kind, message, '\n'.join('    ' + line for line in story))
 
 
 class _Watch(logging.Handler):
@@ -418,7 +422,7 @@ class Story:
         self.told.append('  ' * self._depth + text % args)
 
     def violation(self, kind, text, *args):
-        raise Violation(kind, text % args, self.told)
+        raise Violation(kind, text % args, tuple(self.told))
 
     # Points where something can happen
 
@@ -1146,13 +1150,14 @@ class Story:
         self.skew = 0
         self.work()
         for round_ in range(ROUNDS):
+            if round_:
+                self.clock.advance(25 * 3600)
             # First without the help of the events
             for name in self.CRONS:
                 self._played(lambda: self._cron(*self.CRONS[name]))
             self._deliver_all()
             if round_ and self._is_quiet():
                 break
-            self.clock.advance(25 * 3600)
 
     def _deliver_all(self):
         for delivery in list(self.deliveries):

@@ -51,7 +51,8 @@ class Children:
         return [
             text for text in re.split(
                 r'^(?=\w.*\nTraceback)', self.read_errors(), flags=re.M)
-            if 'Traceback' in text and 'psycopg' not in text]
+            if 'Traceback' in text and (
+                'psycopg' not in text or 'UniqueViolation' in text)]
 
     def run(self, *jobs):
         "Run the jobs at once, return their exit codes"

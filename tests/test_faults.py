@@ -96,13 +96,15 @@ class StoryTestCase(_StageTestCase):
 
     def test_gone_after_confirm(self):
         "Stripe confirms, does not answer, and is gone for three days"
-        story = self.story()
-        story.fault('drop_after', 1, CONFIRM)
-        id_ = story.add_payment('token')
-        self.assertPayment(story, id_, 'processing', 42)
-        story.gone()
-        story.verify()
-        self.assertPayment(story, id_, 'succeeded', 42)
+        for way in ['token', 'saved']:
+            with self.subTest(way=way):
+                story = self.story()
+                story.fault('drop_after', 1, CONFIRM)
+                id_ = story.add_payment(way)
+                self.assertPayment(story, id_, 'processing', 42)
+                story.gone()
+                story.verify()
+                self.assertPayment(story, id_, 'succeeded', 42)
 
     def test_gone_after_refund(self):
         "Stripe refunds, does not answer, and is gone for three days"

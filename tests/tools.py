@@ -22,7 +22,8 @@ from .simulator import Simulator
 __all__ = [
     'MailServer', 'browse', 'create_stripe_account', 'create_stripe_customer',
     'create_stripe_journal', 'create_stripe_payment', 'create_user',
-    'make_due', 'process_payments', 'run_cron', 'start_simulator', 'use_stripe']
+    'make_due', 'process_payments', 'run_cron', 'start_simulator',
+    'use_stripe']
 
 SECTION = 'account_payment_stripe'
 WEBHOOK_EVENTS = ['*']
