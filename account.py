@@ -48,7 +48,12 @@ class Account(ModelSQL, ModelView):
             'invisible': ~Eval('webhook_identifier'),
             },
         help="The Stripe's signing secret of the webhook.")
-    last_event = fields.Char("Last Event", readonly=True)
+    last_event = fields.Char(
+        "Last Event", readonly=True,
+        states={
+            'invisible': ~Eval('last_event'),
+            },
+        help="The event up to which Stripe was read, without a webhook.")
     setup_intent_delay = fields.TimeDelta(
         "Setup Intent Delay", required=True,
         domain=[

@@ -138,6 +138,7 @@ class Customer(
         cls._buttons.update({
                 'stripe_checkout': {
                     'invisible': ~Eval('stripe_checkout_needed', False),
+                    'icon': 'tryton-public',
                     'depends': ['stripe_checkout_needed'],
                     },
                 'stripe_update': {
@@ -147,16 +148,27 @@ class Customer(
                     },
                 'detach_source': {
                     'invisible': ~Eval('stripe_customer_id'),
+                    'icon': 'tryton-remove',
                     'depends': ['stripe_customer_id'],
                     },
                 'find_identical': {
                     'invisible': ~Eval('stripe_customer_id'),
+                    'icon': 'tryton-search',
                     'depends': ['stripe_customer_id'],
                     },
                 })
 
     def get_rec_name(self, name):
         return self.stripe_customer_id or super().get_rec_name(name)
+
+    @classmethod
+    def search_rec_name(cls, name, clause):
+        operator = clause[1]
+        bool_op = 'AND' if operator.startswith(('!', 'not ')) else 'OR'
+        return [bool_op,
+            ('stripe_customer_id', *clause[1:]),
+            ('party.rec_name', *clause[1:]),
+            ]
 
     @fields.depends('active', 'stripe_token', 'stripe_customer_id')
     def on_change_with_stripe_checkout_needed(self, name=None):

@@ -72,14 +72,14 @@ class Event(ModelSQL, ModelView):
         readonly=True, ondelete='CASCADE')
     identifier = fields.Char("Identifier", required=True, readonly=True)
     type = fields.Char("Type", required=True, readonly=True)
-    happened_at = fields.Timestamp("Happened at", readonly=True)
+    happened_at = fields.DateTime("Happened at", readonly=True)
     error_message = fields.Text(
         "Error", readonly=True,
         states={
             'invisible': ~Eval('error_message'),
             })
     tries = fields.Integer("Tries", readonly=True)
-    try_at = fields.Timestamp(
+    try_at = fields.DateTime(
         "Next Try", readonly=True,
         states={
             'invisible': Eval('state') != 'failed',

@@ -145,7 +145,9 @@ class Payment(
             'invisible': (
                 (Eval('process_method') != 'stripe')
                 | (~Eval('stripe_charge_id')
-                    & ~Eval('stripe_payment_intent_id'))),
+                    & ~Eval('stripe_payment_intent_id'))
+                | (~Eval('state').in_(['processing', 'succeeded', 'failed'])
+                    & ~Eval('stripe_refunds'))),
             })
 
     stripe_waiting_for = fields.Selection([
@@ -158,7 +160,7 @@ class Payment(
             ('check', "Check of its Error"),
             ], "Waiting for", readonly=True, sort=False,
         states=_shown('stripe_waiting_for'))
-    stripe_try_at = fields.Timestamp(
+    stripe_try_at = fields.DateTime(
         "Next Try", readonly=True, states=_shown('stripe_try_at'),
         help="When Stripe will be asked again.")
     stripe_tries = fields.Integer("Tries", readonly=True)
@@ -211,6 +213,7 @@ class Payment(
                         ~Eval('state').in_(
                             ['submitted', 'approved', 'processing'])
                         | ~Eval('stripe_checkout_needed', False)),
+                    'icon': 'tryton-public',
                     'depends': ['state', 'stripe_checkout_needed'],
                     },
                 'stripe_do_capture': {

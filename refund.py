@@ -86,7 +86,7 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
             })
     stripe_attempt = fields.Integer("Stripe Attempt", readonly=True)
     stripe_tries = fields.Integer("Tries", readonly=True)
-    stripe_try_at = fields.Timestamp(
+    stripe_try_at = fields.DateTime(
         "Next Try", readonly=True,
         states={
             'invisible': ~Eval('stripe_try_at'),

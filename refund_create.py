@@ -212,11 +212,12 @@ class Refund(metaclass=PoolMeta):
         self.stripe_refund_id = refund['id']
         state = STATES.get(refund['status'], 'processing')
         if state == 'failed':
-            self.stripe_error_message = (
+            self.stripe_error_message = _readable(
                 refund.get('failure_reason') or refund['status'])
             self.stripe_error_code = refund.get('failure_reason')
         else:
-            self.stripe_error_message = refund.get('pending_reason')
+            self.stripe_error_message = _readable(
+                refund.get('pending_reason'))
             self.stripe_error_code = None
         self.stripe_error_param = None
         if state != 'processing':
@@ -250,6 +251,11 @@ class Refund(metaclass=PoolMeta):
             if (refund.stripe_refund_id == refund_id
                     or (key and refund.stripe_idempotency_key == key)):
                 refund.stripe_apply(answer)
+
+
+def _readable(reason):
+    "Return Stripe's identifier of a reason as a person would write it"
+    return reason.replace('_', ' ').capitalize() if reason else None
 
 
 def _find(gateway, is_mine, intent=None, charge=None):

@@ -163,12 +163,11 @@ class Run:
 
 
 def _groups(carried):
-    "Yield lists of those which are advanced in one transaction"
-    for group in grouped_slice([c for c in carried if not c.alone], GROUP):
-        yield list(group)
-    for one in carried:
-        if one.alone:
-            yield [one]
+    "Return the lists of those which are advanced in one transaction"
+    others = [c for c in carried if not c.alone]
+    return [
+        *(list(g) for g in grouped_slice(others, GROUP)),
+        *([c] for c in carried if c.alone)]
 
 
 def _call(job, delay):

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,8 @@ class Bench:
         self.rows = []
         self.measured = {}
         self._databases = 0
+        self.server = self.process = None
+        self.children = []
 
     def start(self, folder):
         self.server, self.uri = start_postgresql(folder / 'pg')
@@ -51,9 +54,14 @@ class Bench:
         self.say("ready")
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait()
-        self.server._cleanup()
+        for process in self.children:
+            if process.poll() is None:
+                process.kill()
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+        if self.server:
+            self.server._cleanup()
 
     def say(self, message):
         print(message, file=sys.stderr, flush=True)
@@ -90,6 +98,7 @@ class Bench:
                         'job': job, 'options': options, 'wait': wait,
                         **arguments})],
             env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.children.append(process)
         return process
 
     def result(self, process):
@@ -189,6 +198,8 @@ def main():
     bench = Bench(int(os.environ.get('SCALE') or 50000))
     folder = pathlib.Path(tempfile.mkdtemp(prefix='stripe-bench-'))
     started = time.monotonic()
+    # What it has started must end with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         bench.start(folder)
         for name in names:
