@@ -146,7 +146,8 @@ class Payment(
                 (Eval('process_method') != 'stripe')
                 | (~Eval('stripe_charge_id')
                     & ~Eval('stripe_payment_intent_id'))
-                | (~Eval('state').in_(['processing', 'succeeded', 'failed'])
+                | ((Eval('state') != 'succeeded')
+                    & ~Eval('stripe_captured', False)
                     & ~Eval('stripe_refunds'))),
             })
 
@@ -212,9 +213,13 @@ class Payment(
                     'invisible': (
                         ~Eval('state').in_(
                             ['submitted', 'approved', 'processing'])
+                        | Eval('stripe_intent_status').in_(
+                            ['processing', 'requires_capture'])
                         | ~Eval('stripe_checkout_needed', False)),
                     'icon': 'tryton-public',
-                    'depends': ['state', 'stripe_checkout_needed'],
+                    'depends': [
+                        'state', 'stripe_intent_status',
+                        'stripe_checkout_needed'],
                     },
                 'stripe_do_capture': {
                     'invisible': (

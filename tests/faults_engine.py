@@ -1039,6 +1039,10 @@ class Story:
         "Play the action while the next one waits for Stripe"
         self.plan = (where, count, action)
 
+    def calm(self):
+        "Forget what was to happen during an action that did not get there"
+        self.plan = self.commit_plan = None
+
     def key(self, works):
         self.tell("the key %s", "works" if works else "is revoked")
         if works:

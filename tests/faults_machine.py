@@ -200,6 +200,7 @@ def machine(stage, results):
             act = self.prepare(action, which, way)
             self.story.fault(fault, times, match)
             act()
+            self.story.calm()
 
         @rule(action=actions, which=which, way=ways, where=st.sampled_from(
                 ['before', 'after', 'commit_before', 'commit_after']),
@@ -208,6 +209,7 @@ def machine(stage, results):
             act = self.prepare(action, which, way)
             self.story.kill(where, count)
             act()
+            self.story.calm()
 
         @rule(action=actions, which=which, way=ways,
             kind=st.sampled_from(['conflict_before', 'lost_after']),
@@ -216,6 +218,7 @@ def machine(stage, results):
             act = self.prepare(action, which, way)
             self.story.disturb(kind, count)
             act()
+            self.story.calm()
 
         @rule(action=actions, which=which, way=ways, where=point,
             count=count, what=st.sampled_from(MEANWHILE), whose=which)
@@ -226,6 +229,7 @@ def machine(stage, results):
             self.story.meanwhile(
                 where, count, lambda: self.happen(what, whose))
             act()
+            self.story.calm()
 
         def prepare(self, action, which, way):
             "Return the function of the action when all is there for it"

@@ -114,7 +114,10 @@ def main():
     cache = CACHE / fingerprint()
     if CACHE.exists():
         for old in CACHE.iterdir():
-            if old != cache and re.fullmatch(r'[0-9a-f]{16}', old.name):
+            # Another run may use its server
+            if (old != cache
+                    and re.fullmatch(r'[0-9a-f]{16}', old.name)
+                    and not (old / 'postgresql' / 'postmaster.pid').exists()):
                 shutil.rmtree(old, ignore_errors=True)
     cache.mkdir(parents=True, exist_ok=True)
     work = pathlib.Path(tempfile.mkdtemp(prefix='stripe-tests-'))
