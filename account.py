@@ -285,7 +285,7 @@ class Account(ModelSQL, ModelView):
         account = cls(account_id)
         # The clock of the server may jump and events must not be left out
         if at := account.gateway.answered_at:
-            cls.write([account], {'fetched_at': from_timestamp(at)})
+            cls.write([account], {'fetched_at': from_timestamp(at.first)})
         # Another permission may still be missing
         if not account.error_forbidden:
             cls.note_denied([account], None)

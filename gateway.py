@@ -11,12 +11,13 @@ import threading
 import time
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, wraps
+from typing import NamedTuple
 
 import stripe
 
 __all__ = [
-    'STRIPE_VERSION', 'StripeDenied', 'StripeFailure', 'StripeKeyReused',
-    'StripeRefused', 'StripeUnavailable', 'connect']
+    'STRIPE_VERSION', 'Moment', 'StripeDenied', 'StripeFailure',
+    'StripeKeyReused', 'StripeRefused', 'StripeUnavailable', 'connect']
 
 STRIPE_VERSION = '2026-10-28.endive'
 API_BASE = 'https://api.stripe.com'
@@ -129,10 +130,20 @@ def classify(error):
     return failure
 
 
+class Moment(NamedTuple):
+    """When Stripe executed a request, in its seconds.
+
+    What happened before the first is in the answer, what happens after the
+    last is not.
+    """
+    first: int
+    last: int
+
+
 def _answered_at(headers, started):
     if date := (headers or {}).get('Date'):
         sent = parsedate_to_datetime(date).timestamp()
-        return int(sent - (time.monotonic() - started))
+        return Moment(int(sent - (time.monotonic() - started)), int(sent))
 
 
 def _code(error):
@@ -220,11 +231,7 @@ class Gateway:
 
     @property
     def answered_at(self):
-        """Stripe's time, in seconds, at which the last request of this thread
-        was not yet executed.
-
-        What happened at Stripe before that second is in the answer.
-        """
+        "The Moment of the last request of this thread"
         return getattr(self._local, 'answered_at', None)
 
 

@@ -13,7 +13,7 @@ from .batch import all_locked, later, settle
 from .common import failure_message, from_timestamp, to_timestamp
 from .event import is_current
 from .exceptions import StripeError
-from .gateway import StripeFailure
+from .gateway import Moment, StripeFailure
 from .state import FINAL, PaymentState
 
 WAITING_FOR = {
@@ -70,7 +70,7 @@ class Payment(metaclass=PoolMeta):
             return False
         return self.stripe_state_at is not None and (
             state.at is None
-            or state.at <= to_timestamp(self.stripe_state_at))
+            or state.at.first <= to_timestamp(self.stripe_state_at))
 
     def _stripe_state_values(self, state):
         currency = self.currency.code
@@ -87,7 +87,7 @@ class Payment(metaclass=PoolMeta):
         if state.charge:
             values['stripe_charge_id'] = state.charge
         if state.at is not None:
-            at = from_timestamp(state.at)
+            at = from_timestamp(state.at.last)
             values['stripe_state_at'] = max(self.stripe_state_at or at, at)
         if state.complete:
             values.update({
@@ -246,7 +246,7 @@ class Payment(metaclass=PoolMeta):
             state = state_of(event['data']['object'])
         for payment in payments:
             if state:
-                state.at = event['created']
+                state.at = Moment(event['created'], event['created'])
                 payment.stripe_apply(state)
             else:
                 payment.stripe_apply(payment.stripe_read(), sure=True)

@@ -7,7 +7,7 @@ Knows no Tryton model. Amounts are in Stripe's minor unit.
 from dataclasses import dataclass
 from typing import Optional
 
-from .gateway import StripeRefused
+from .gateway import Moment, StripeRefused
 
 __all__ = ['PaymentState']
 
@@ -28,12 +28,12 @@ _CHARGE_STATUS = {
 @dataclass
 class PaymentState:
     """status: of the intent, charges without one are translated to it
-    at: Stripe's seconds at which it was so
+    at: the Moment at which it was so
     complete: if refunded and lost are known
     refunds: dictionaries of Stripe's refunds, if complete
     """
     status: str
-    at: Optional[int] = None
+    at: Optional[Moment] = None
     intent: Optional[str] = None
     charge: Optional[str] = None
     capturable: int = 0

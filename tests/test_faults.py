@@ -5,6 +5,7 @@
 STRIPE_FAULTS_SECONDS is how long random stories are played, STRIPE_FAULTS_SEED
 which ones; `make faults N=10000` plays more of them."""
 import os
+import threading
 import time
 import unittest
 from decimal import Decimal
@@ -283,6 +284,29 @@ class StoryTestCase(_StageTestCase):
         story.deliver(20, 'last')
         row = story._read(id_)
         self.assertEqual(row['stripe_intent_status'], 'processing')
+        self.assertEqual(story.mails, [])
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_event_while_the_answer_is_slow(self):
+        "An event of what a slow answer already tells is not applied"
+        story = self.story()
+        id_ = story.add_payment('page', process=False)
+        story.checkout(id_)
+
+        def pay():
+            story.pay(id_, card='declined')
+            story.pay(id_, card='debit')
+        self.stage.simulator.faults.add(
+            'latency', 'GET /v1/payment_intents/*', times=1,
+            account=story.name, seconds=3)
+        payer = threading.Timer(1.5, pay)
+        payer.start()
+        story.press('stripe_do_pull', id_)
+        payer.join()
+        story.deliver(20, 'last')
+        self.assertEqual(
+            story._read(id_)['stripe_intent_status'], 'processing')
         self.assertEqual(story.mails, [])
         story.verify()
         self.assertPayment(story, id_, 'succeeded', 42)
