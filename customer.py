@@ -352,7 +352,8 @@ class SourceDetach(Wizard):
         try:
             if source.startswith('pm_'):
                 method = gateway.payment_methods.retrieve(source)
-                if method.customer != customer.stripe_customer_id:
+                if method.customer not in {
+                        None, customer.stripe_customer_id}:
                     raise AccessError(gettext(
                             'account_payment_stripe.msg_source_customer',
                             customer=customer.rec_name))
