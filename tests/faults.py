@@ -9,15 +9,17 @@ with money doubled or lost, a payment failed though it is charged, a payment
 that is stuck or one with a wrong amount.
 """
 import argparse
+import json
 import os
 import pathlib
+import queue
 import shutil
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 
 CHUNK = 50
 KINDS = [
@@ -34,12 +36,6 @@ def start(cache):
     os.environ['DB_CACHE'] = cache
     from trytond.modules.account_payment_stripe.tests import faults_machine
     _stage = faults_machine.Stage()
-
-
-def activate(cache):
-    "Make the database once"
-    start(cache)
-    _stage.close()
 
 
 def play(number, seed):
@@ -82,42 +78,73 @@ def _faults(results):
     return [n for n, hit in results.last.items() if hit]
 
 
+def work(cache, number, seed):
+    "Play the number of schedules and print a line of JSON for each chunk"
+    start(cache)
+    for i in range(0, number, CHUNK):
+        print(json.dumps(play(min(CHUNK, number - i), seed + i)), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('number', nargs='?', type=int, default=200)
     parser.add_argument('-s', '--seed', type=int, default=0)
     parser.add_argument(
         '-j', '--jobs', type=int, default=os.cpu_count() or 1)
+    parser.add_argument('--work', metavar='CACHE', help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.work:
+        return work(args.work, args.number, args.seed)
     started = time.monotonic()
     cache = tempfile.mkdtemp(prefix='stripe-faults-')
-    schedules, hits, broken = 0, {}, []
-    context = get_context('spawn')
+    schedules, hits, broken, failed = 0, {}, [], 0
+    lines = queue.Queue()
+
+    def run(number, seed):
+        with subprocess.Popen(
+                [sys.executable, __file__, '--work', cache,
+                    '-s', str(seed), str(number)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                text=True) as process:
+            for line in process.stdout:
+                lines.put(line)
+        lines.put(process.returncode)
     try:
-        with ProcessPoolExecutor(1, mp_context=context) as executor:
-            executor.submit(activate, cache).result()
-        with ProcessPoolExecutor(
-                args.jobs, mp_context=context, initializer=start,
-                initargs=(cache,)) as executor:
-            chunks = [
-                executor.submit(
-                    play, min(CHUNK, args.number - i), args.seed + i)
-                for i in range(0, args.number, CHUNK)]
-            for chunk in as_completed(chunks):
-                number, more_hits, more_broken = chunk.result()
-                schedules += number
-                for name, count in more_hits.items():
-                    hits[name] = hits.get(name, 0) + count
-                for found in more_broken:
-                    print("\n%s" % found[2], flush=True)
-                broken.extend(more_broken)
-                print("%s schedules, %s broken, %d s" % (
-                        schedules, len(broken),
-                        time.monotonic() - started), flush=True)
+        # Makes the database
+        run(0, 0)
+        if lines.get():
+            return 1
+        share, rest = divmod(args.number, args.jobs)
+        jobs, seed = 0, args.seed
+        for i in range(args.jobs):
+            number = share + (i < rest)
+            if number:
+                threading.Thread(
+                    target=run, args=(number, seed), daemon=True).start()
+                jobs += 1
+            seed += number
+        while jobs:
+            line = lines.get()
+            if isinstance(line, int):
+                failed += bool(line)
+                jobs -= 1
+                continue
+            number, more_hits, more_broken = json.loads(line)
+            schedules += number
+            for name, count in more_hits.items():
+                hits[name] = hits.get(name, 0) + count
+            for found in more_broken:
+                print("\n%s" % found[2], flush=True)
+            broken.extend(more_broken)
+            print("%s schedules, %s broken, %d s" % (
+                    schedules, len(broken), time.monotonic() - started),
+                flush=True)
     finally:
         shutil.rmtree(cache, ignore_errors=True)
     print_table(schedules, hits, broken)
-    return bool(broken)
+    if failed:
+        print("%s of the processes failed" % failed)
+    return bool(broken or failed)
 
 
 def print_table(schedules, hits, broken):

@@ -853,11 +853,12 @@ class Story:
     def deliveries(self):
         return self.world.webhooks._held or []
 
-    def deliver(self, count=1, order='first', double=False, version=None):
+    def deliver(self, count=1, order='first', double=False, version=None,
+            type=None):
         "Post some of the events that wait"
-        webhooks = self.world.webhooks
         with self.world.lock:
-            held = webhooks._held
+            held = [
+                d for d in self.deliveries if type in {None, d.event.type}]
             if not held:
                 return
             if order == 'last':

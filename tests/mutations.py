@@ -91,6 +91,19 @@ MUTATIONS = {
             ("        if not sure and self._stripe_may_be_old(state):",
                 "        if False:")],
         ['test_stale_event_of_a_debit']),
+    'take the start of a slow answer for its end': ('payment_state.py', [
+            ("from_timestamp(state.at.last)",
+                "from_timestamp(state.at.first)")],
+        ['test_event_while_the_answer_is_slow']),
+    'take a failed try for a refusal': ('payment_charge.py', [
+            ("            and bool(state.error_message))",
+                "            and bool(self.stripe_error_message))"),
+            ("            and not state.error_message\n",
+                "            and not self.stripe_error_message\n")],
+        ['test_user_meanwhile']),
+    'leave out events after a jump of the clock': ('account.py', [
+            ("from_timestamp(at.first)", "dt.datetime.now()")],
+        ['test_clock_of_the_server_and_events']),
     'take back what is final': ('payment_state.py', [
             ("        if not state.complete and not state.final and (\n"
                 "                self.stripe_intent_status in FINAL):\n"

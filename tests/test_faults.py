@@ -304,7 +304,7 @@ class StoryTestCase(_StageTestCase):
         payer.start()
         story.press('stripe_do_pull', id_)
         payer.join()
-        story.deliver(20, 'last')
+        story.deliver(1, type='payment_intent.payment_failed')
         self.assertEqual(
             story._read(id_)['stripe_intent_status'], 'processing')
         self.assertEqual(story.mails, [])
@@ -425,9 +425,11 @@ class StoryTestCase(_StageTestCase):
         story.checkout(id_)
         story.jump(20 * 86400)
         story.cron('events')
-        story.jump(-20 * 86400)
         story.pay(id_)
         story.lose(50)
+        story.wait(6 * 86400)
+        story.cron('events')
+        story.jump(-20 * 86400)
         story.verify()
         self.assertPayment(story, id_, 'succeeded', 42)
 
