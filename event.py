@@ -397,7 +397,7 @@ def _pages_since(gateway, last, types, **params):
     params['limit'] = PAGE
     if last:
         try:
-            page = gateway.events.list(ending_before=last, **params)
+            page = gateway.list_events(ending_before=last, **params)
         except StripeRefused as e:
             if not e.missing:
                 raise
@@ -405,17 +405,18 @@ def _pages_since(gateway, last, types, **params):
             last = None
     if not last:
         # They are listed newest first
-        page = gateway.events.list(**params)
-        while page.has_more:
-            page = gateway.events.list(
-                starting_after=page.data[-1].id, **params)
+        page = gateway.list_events(**params)
+        while page['has_more']:
+            page = gateway.list_events(
+                starting_after=page['data'][-1]['id'], **params)
         # The last page may be short, so it moves on from the oldest
-        if page.data:
-            yield [e.to_dict() for e in reversed(page.data)]
-            page = gateway.events.list(
-                ending_before=page.data[0].id, **params)
-    while page.data:
-        yield [e.to_dict() for e in reversed(page.data)]
-        if not page.has_more:
+        if page['data']:
+            yield page['data'][::-1]
+            page = gateway.list_events(
+                ending_before=page['data'][0]['id'], **params)
+    while page['data']:
+        yield page['data'][::-1]
+        if not page['has_more']:
             break
-        page = gateway.events.list(ending_before=page.data[0].id, **params)
+        page = gateway.list_events(
+            ending_before=page['data'][0]['id'], **params)

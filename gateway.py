@@ -10,9 +10,11 @@ import random
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
+from http.cookiejar import DefaultCookiePolicy
 from typing import NamedTuple
 
+import requests
 import stripe
 
 __all__ = [
@@ -22,10 +24,12 @@ __all__ = [
 STRIPE_VERSION = '2026-10-28.endive'
 API_BASE = 'https://api.stripe.com'
 TIMEOUT = 30
+# How many are kept open at most, as many as the threads of large runs
+CONNECTIONS = 256
 MAX_NETWORK_RETRIES = 3
 # A bit below the limits of Stripe, in requests per second
 # https://docs.stripe.com/rate-limits
-RATE_ENDPOINT = 24.5
+RATE_ENDPOINT = 24
 RATE_TOTAL = 95
 RATE_TOTAL_TEST = 24
 
@@ -170,33 +174,23 @@ class _Service:
             options = {}
             if idempotency_key:
                 options['idempotency_key'] = idempotency_key
-            retries = self._gateway.max_network_retries
-            for retry in range(retries + 1):
-                started = time.monotonic()
-                try:
-                    answer = attribute(*ids, params=params, options=options)
-                except stripe.StripeError as e:
-                    failure = classify(e)
-                    failure.at = _answered_at(e.headers, started)
-                    limited = e.http_status == 429
-                    logger.info("%s %s: %s %s (%s)",
-                        qualname, ' '.join(ids), failure.__class__.__name__,
-                        failure.code or e.http_status, failure.request_id)
-                else:
-                    response = answer.last_response
-                    logger.debug("%s %s (%s)", qualname, ' '.join(ids),
-                        response and response.request_id)
-                    self._gateway._local.answered_at = _answered_at(
-                        response and response.headers, started)
-                    return answer
-                if not limited or retry == retries:
-                    break
-                # The library does not try those again, nothing was executed
-                time.sleep(random.uniform(.5, 1) * 2 ** retry)
-            # Out of the except clause to not keep the library's exception,
-            # its body may hold secrets
-            raise failure
+            return self._gateway.call(
+                ' '.join([qualname, *ids]),
+                partial(attribute, *ids, params=params, options=options))
         return call
+
+
+def _session(api_base):
+    "Return the session that keeps the connections of all threads"
+    session = requests.Session()
+    # The environment is read once and not for each request
+    session.trust_env = False
+    session.proxies = requests.utils.get_environ_proxies(api_base)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS)
+    for scheme in ['https://', 'http://']:
+        session.mount(scheme, adapter)
+    return session
 
 
 class Gateway:
@@ -223,11 +217,52 @@ class Gateway:
             stripe_version=STRIPE_VERSION,
             base_addresses={'api': api_base},
             max_network_retries=max_network_retries,
-            http_client=stripe.RequestsClient(timeout=timeout))
+            http_client=stripe.RequestsClient(
+                timeout=timeout, session=_session(api_base)))
         self._local = threading.local()
 
     def __getattr__(self, name):
         return _Service(self, getattr(self._client.v1, name), name)
+
+    def call(self, name, func):
+        """Return what func, which calls Stripe, returns.
+
+        Raises StripeFailure.
+        """
+        for retry in range(self.max_network_retries + 1):
+            started = time.monotonic()
+            try:
+                answer = func()
+            except stripe.StripeError as e:
+                failure = classify(e)
+                failure.at = _answered_at(e.headers, started)
+                limited = e.http_status == 429
+                logger.info("%s: %s %s (%s)",
+                    name, failure.__class__.__name__,
+                    failure.code or e.http_status, failure.request_id)
+            else:
+                response = getattr(answer, 'last_response', answer)
+                logger.debug("%s (%s)", name, response and response.request_id)
+                self._local.answered_at = _answered_at(
+                    response and response.headers, started)
+                return answer
+            if not limited or retry == self.max_network_retries:
+                break
+            # The library does not try those again, nothing was executed
+            time.sleep(random.uniform(.5, 1) * 2 ** retry)
+        # Out of the except clause to not keep the library's exception,
+        # its body may hold secrets
+        raise failure
+
+    def list_events(self, **params):
+        """Return the dictionary of a page of events, newest first.
+
+        Without the objects of the library, which cost as much as all the
+        rest of reading events.
+        Raises StripeFailure.
+        """
+        return self.call('events.list', partial(
+                self._client.raw_request, 'get', '/v1/events', **params)).data
 
     @property
     def answered_at(self):

@@ -37,6 +37,7 @@ requires = [
     of_series('trytond'),
     *(of_series('trytond_%s' % d) for d in depends),
     'python-sql >= 1.5',
+    'requests >= 2.20',
     STRIPE,
     ]
 test = [

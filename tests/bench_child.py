@@ -225,6 +225,8 @@ def buttons(base, count, **_):
 def main():
     arguments = json.loads(sys.argv[1])
     from trytond import config
+
+    from .bench_profile import profiled
     if not config.has_section(SECTION):
         config.add_section(SECTION)
     for name, value in arguments.pop('options').items():
@@ -243,7 +245,9 @@ def main():
     print('ready', flush=True)
     if arguments.pop('wait', False):
         sys.stdin.readline()
-    print(json.dumps(functions[job](**arguments)), flush=True)
+    with profiled(job):
+        result = functions[job](**arguments)
+    print(json.dumps(result), flush=True)
 
 
 if __name__ == '__main__':
