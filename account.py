@@ -260,7 +260,7 @@ class Account(ModelSQL, ModelView):
             if not is_key(event['id']):
                 raise ValueError("Not an event of Stripe")
             try:
-                event = self.gateway.events.retrieve(event['id']).to_dict()
+                event = self.gateway.events.retrieve(event['id'])
             except StripeRefused as e:
                 raise ValueError(e.message) from None
         return event

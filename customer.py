@@ -352,7 +352,7 @@ class SourceDetach(Wizard):
         try:
             if source.startswith('pm_'):
                 method = gateway.payment_methods.retrieve(source)
-                if method.customer not in {
+                if method['customer'] not in {
                         None, customer.stripe_customer_id}:
                     raise AccessError(gettext(
                             'account_payment_stripe.msg_source_customer',
@@ -391,11 +391,11 @@ class SourceDetachAsk(ModelView):
 def _list_all(list_, customer):
     "Return dictionaries of all that the list of the customer has"
     objects = []
-    page = list_(customer, limit=100).to_dict()
+    page = list_(customer, limit=100)
     objects.extend(page['data'])
     while page['has_more']:
         page = list_(
-            customer, limit=100, starting_after=objects[-1]['id']).to_dict()
+            customer, limit=100, starting_after=objects[-1]['id'])
         objects.extend(page['data'])
     return objects
 

@@ -14,6 +14,7 @@ from trytond.transaction import Transaction
 from .customer import read_fingerprints
 from .gateway import (
     StripeDenied, StripeFailure, StripeKeyReused, StripeRefused)
+from .pace import paced
 from .run import Run
 
 
@@ -156,16 +157,17 @@ class Customer(metaclass=PoolMeta):
         if customer.stripe_payment_method_id:
             params['payment_method'] = customer.stripe_payment_method_id
             # Of a former creation whose answer was lost
-            customer_id = yield partial(
-                _read_owner, gateway, customer.stripe_payment_method_id)
+            customer_id = yield paced(
+                gateway.payment_methods.retrieve,
+                gateway, customer.stripe_payment_method_id, func=_read_owner)
         elif customer.stripe_token:
             params['source'] = customer.stripe_token
         if customer_id:
             sent = None
         else:
-            created = yield partial(
+            created = yield paced(
                 gateway.customers.create, **params, idempotency_key=key)
-            customer_id = created.id
+            customer_id = created['id']
         customer, = cls.stripe_lock([id_])
         customer.stripe_customer_id = customer_id
         customer.stripe_token = None
@@ -180,7 +182,9 @@ class Customer(metaclass=PoolMeta):
         customer = cls(id_)
         customer_id = customer.stripe_customer_id
         try:
-            found = yield partial(read_fingerprints, gateway, customer_id)
+            found = yield paced(
+                gateway.customers.payment_methods.list,
+                gateway, customer_id, func=read_fingerprints)
         except StripeFailure:
             # It can be done with the button
             return
@@ -195,12 +199,12 @@ class Customer(metaclass=PoolMeta):
         if (customer.stripe_token.startswith('tok_')
                 and not customer.stripe_payment_method_id):
             # Stripe does not take the token of a card for a customer anymore
-            method = yield partial(
+            method = yield paced(
                 gateway.payment_methods.create,
                 type='card', card={'token': customer.stripe_token},
                 idempotency_key='%s-method' % customer.stripe_create_key)
             customer, = cls.stripe_lock([id_])
-            customer.stripe_payment_method_id = method.id
+            customer.stripe_payment_method_id = method['id']
             customer.save()
         yield from cls._create(id_, gateway)
 
@@ -211,21 +215,21 @@ class Customer(metaclass=PoolMeta):
         if not intent_id:
             return
         try:
-            intent = yield partial(gateway.setup_intents.retrieve, intent_id)
+            intent = yield paced(gateway.setup_intents.retrieve, intent_id)
         except StripeRefused as e:
             if e.missing:
                 cls._forget_intent(id_, intent_id, close=True)
                 return
             raise
-        if intent.status == 'succeeded':
+        if intent['status'] == 'succeeded':
             yield from cls._attach(
-                id_, gateway, intent_id, intent.payment_method)
-        elif intent.status == 'canceled':
+                id_, gateway, intent_id, intent['payment_method'])
+        elif intent['status'] == 'canceled':
             cls._forget_intent(id_, intent_id, close=True)
-        elif (intent.status != 'processing'
+        elif (intent['status'] != 'processing'
                 and cls._is_old(intent, cls(id_).stripe_account)):
             try:
-                yield partial(gateway.setup_intents.cancel, intent_id)
+                yield paced(gateway.setup_intents.cancel, intent_id)
             except StripeRefused as e:
                 if e.unexpected_state:
                     # It has just succeeded, the next run attaches
@@ -236,7 +240,7 @@ class Customer(metaclass=PoolMeta):
     @classmethod
     def _is_old(cls, intent, account):
         created = dt.datetime.fromtimestamp(
-            intent.created, dt.timezone.utc).replace(tzinfo=None)
+            intent['created'], dt.timezone.utc).replace(tzinfo=None)
         return dt.datetime.now() - created > account.setup_intent_delay
 
     @classmethod
@@ -245,7 +249,7 @@ class Customer(metaclass=PoolMeta):
         customer_id = customer.stripe_customer_id
         if customer_id:
             # Stripe answers the same when it is attached already
-            yield partial(
+            yield paced(
                 gateway.payment_methods.attach, method, customer=customer_id)
         else:
             customer.stripe_payment_method_id = method
@@ -276,7 +280,7 @@ class Customer(metaclass=PoolMeta):
     def _delete_one(cls, id_, gateway):
         customer_id = cls(id_).stripe_customer_id
         try:
-            yield partial(gateway.customers.delete, customer_id)
+            yield paced(gateway.customers.delete, customer_id)
         except StripeRefused as e:
             if not e.missing:
                 raise
@@ -293,7 +297,7 @@ class Customer(metaclass=PoolMeta):
         if not customer.stripe_has_changed:
             return
         digest = cls._digest(params)
-        yield partial(
+        yield paced(
             gateway.customers.update, customer.stripe_customer_id, **params)
         for customer in cls.stripe_lock([id_]):
             customer.stripe_sent = digest
@@ -303,7 +307,7 @@ class Customer(metaclass=PoolMeta):
     def _stripe_ensure_intent(self, gateway):
         if self.stripe_setup_intent_id:
             intent = gateway.setup_intents.retrieve(
-                self.stripe_setup_intent_id).to_dict()
+                self.stripe_setup_intent_id)
             if intent['status'] == 'succeeded':
                 self._attach_now(gateway, intent)
             elif intent['status'] == 'canceled':
@@ -327,9 +331,9 @@ class Customer(metaclass=PoolMeta):
                 self.stripe_attempt = (self.stripe_attempt or 0) + 1
             else:
                 break
-        self.stripe_setup_intent_id = intent.id
+        self.stripe_setup_intent_id = intent['id']
         self.save()
-        return intent.to_dict()
+        return intent
 
     def _attach_now(self, gateway, intent):
         "Attach what the intent has set up before it is forgotten"
@@ -344,7 +348,7 @@ class Customer(metaclass=PoolMeta):
             created = gateway.customers.create(
                 **self.stripe_create_params, payment_method=method,
                 idempotency_key=self.stripe_create_key)
-            self.stripe_customer_id = created.id
+            self.stripe_customer_id = created['id']
             self.stripe_sent = self._digest(self.stripe_party_params)
         self._end_intent()
 
@@ -353,7 +357,7 @@ class Customer(metaclass=PoolMeta):
             return
         gateway = self.stripe_account.gateway
         intent = gateway.setup_intents.retrieve(
-            self.stripe_setup_intent_id).to_dict()
+            self.stripe_setup_intent_id)
         if intent['status'] == 'succeeded':
             self._attach_now(gateway, intent)
             self.__class__.__queue__.find_identical([self])
@@ -397,4 +401,4 @@ class Customer(metaclass=PoolMeta):
 
 def _read_owner(gateway, method):
     "Return the id of the customer to which the payment method is attached"
-    return gateway.payment_methods.retrieve(method).customer
+    return gateway.payment_methods.retrieve(method)['customer']

@@ -287,7 +287,7 @@ class Event(ModelSQL, ModelView):
             try:
                 payload = event.account.gateway.events.retrieve(
                     event.identifier)
-                cls.receive(event.account, payload.to_dict())
+                cls.receive(event.account, payload)
             except StripeFailure as e:
                 cls.keep_failed(event.account, {
                         'id': event.identifier,
@@ -319,7 +319,7 @@ class Event(ModelSQL, ModelView):
                 # The same for all others
                 break
             else:
-                if cls.receive_alone(account, payload.to_dict()) is None:
+                if cls.receive_alone(account, payload) is None:
                     # What it was about has been forgotten
                     attempt(cls.write, [event], {
                             'state': 'applied',
@@ -397,7 +397,7 @@ def _pages_since(gateway, last, types, **params):
     params['limit'] = PAGE
     if last:
         try:
-            page = gateway.list_events(ending_before=last, **params)
+            page = gateway.events.list(ending_before=last, **params)
         except StripeRefused as e:
             if not e.missing:
                 raise
@@ -405,18 +405,18 @@ def _pages_since(gateway, last, types, **params):
             last = None
     if not last:
         # They are listed newest first
-        page = gateway.list_events(**params)
+        page = gateway.events.list(**params)
         while page['has_more']:
-            page = gateway.list_events(
+            page = gateway.events.list(
                 starting_after=page['data'][-1]['id'], **params)
         # The last page may be short, so it moves on from the oldest
         if page['data']:
             yield page['data'][::-1]
-            page = gateway.list_events(
+            page = gateway.events.list(
                 ending_before=page['data'][0]['id'], **params)
     while page['data']:
         yield page['data'][::-1]
         if not page['has_more']:
             break
-        page = gateway.list_events(
+        page = gateway.events.list(
             ending_before=page['data'][0]['id'], **params)

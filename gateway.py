@@ -10,9 +10,10 @@ import random
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from functools import lru_cache, partial, wraps
+from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import NamedTuple
+from urllib.parse import quote
 
 import requests
 import stripe
@@ -36,6 +37,41 @@ RATE_TOTAL_TEST = 24
 # Codes that mean "later" though their status says "no"
 LATER_CODES = frozenset(
     ['lock_timeout', 'rate_limit', 'idempotency_key_in_use'])
+
+# Named as by the services of the library
+OPERATIONS = {
+    'charges.capture': ('post', '/v1/charges/{}/capture'),
+    'charges.retrieve': ('get', '/v1/charges/{}'),
+    'customer_sessions.create': ('post', '/v1/customer_sessions'),
+    'customers.create': ('post', '/v1/customers'),
+    'customers.delete': ('delete', '/v1/customers/{}'),
+    'customers.payment_methods.list': (
+        'get', '/v1/customers/{}/payment_methods'),
+    'customers.payment_sources.delete': (
+        'delete', '/v1/customers/{}/sources/{}'),
+    'customers.payment_sources.list': ('get', '/v1/customers/{}/sources'),
+    'customers.update': ('post', '/v1/customers/{}'),
+    'disputes.list': ('get', '/v1/disputes'),
+    'events.list': ('get', '/v1/events'),
+    'events.retrieve': ('get', '/v1/events/{}'),
+    'payment_intents.cancel': ('post', '/v1/payment_intents/{}/cancel'),
+    'payment_intents.capture': ('post', '/v1/payment_intents/{}/capture'),
+    'payment_intents.confirm': ('post', '/v1/payment_intents/{}/confirm'),
+    'payment_intents.create': ('post', '/v1/payment_intents'),
+    'payment_intents.retrieve': ('get', '/v1/payment_intents/{}'),
+    'payment_intents.update': ('post', '/v1/payment_intents/{}'),
+    'payment_methods.attach': ('post', '/v1/payment_methods/{}/attach'),
+    'payment_methods.create': ('post', '/v1/payment_methods'),
+    'payment_methods.detach': ('post', '/v1/payment_methods/{}/detach'),
+    'payment_methods.retrieve': ('get', '/v1/payment_methods/{}'),
+    'refunds.create': ('post', '/v1/refunds'),
+    'refunds.list': ('get', '/v1/refunds'),
+    'refunds.retrieve': ('get', '/v1/refunds/{}'),
+    'setup_intents.cancel': ('post', '/v1/setup_intents/{}/cancel'),
+    'setup_intents.create': ('post', '/v1/setup_intents'),
+    'setup_intents.retrieve': ('get', '/v1/setup_intents/{}'),
+    'sources.detach': ('delete', '/v1/customers/{}/sources/{}'),
+    }
 
 logger = logging.getLogger(__name__)
 
@@ -154,30 +190,19 @@ def _code(error):
     return getattr(error, 'code', None) or getattr(error.error, 'code', None)
 
 
-class _Service:
-    "A service of the client with keyword parameters and our failures"
-    __slots__ = ('_service', '_gateway', '_name')
+class _Operation:
+    "An operation of Stripe, or the service that has it"
+    __slots__ = ('gateway', 'name')
 
-    def __init__(self, gateway, service, name):
-        self._gateway = gateway
-        self._service = service
-        self._name = name
+    def __init__(self, gateway, name):
+        self.gateway = gateway
+        self.name = name
 
     def __getattr__(self, name):
-        attribute = getattr(self._service, name)
-        qualname = '%s.%s' % (self._name, name)
-        if not callable(attribute):
-            return _Service(self._gateway, attribute, qualname)
+        return _Operation(self.gateway, '%s.%s' % (self.name, name))
 
-        @wraps(attribute)
-        def call(*ids, idempotency_key=None, **params):
-            options = {}
-            if idempotency_key:
-                options['idempotency_key'] = idempotency_key
-            return self._gateway.call(
-                ' '.join([qualname, *ids]),
-                partial(attribute, *ids, params=params, options=options))
-        return call
+    def __call__(self, *ids, **params):
+        return self.gateway.request(self.name, *ids, **params)
 
 
 def _session(api_base):
@@ -196,9 +221,9 @@ def _session(api_base):
 class Gateway:
     """A client of Stripe for one secret key.
 
-    Services are named as in the library and called with keyword parameters:
+    Operations are named as in the library and called with keyword parameters:
     gateway.payment_intents.create(amount=100, idempotency_key='key').
-    Calls return the library's objects and raise StripeFailure.
+    They return dictionaries and raise StripeFailure.
 
     identity: names the key without telling it.
     rate_endpoint, rate_total: requests per second of a Run.
@@ -222,17 +247,26 @@ class Gateway:
         self._local = threading.local()
 
     def __getattr__(self, name):
-        return _Service(self, getattr(self._client.v1, name), name)
+        return _Operation(self, name)
 
-    def call(self, name, func):
-        """Return what func, which calls Stripe, returns.
+    def request(self, operation, *ids, **params):
+        """Return the dictionary that Stripe answers.
 
+        operation: key of OPERATIONS.
+        ids: those in the path.
+        params: of Stripe, and idempotency_key.
         Raises StripeFailure.
         """
+        method, path = OPERATIONS[operation]
+        path = path.format(*(quote(i, safe='') for i in ids))
+        name = ' '.join([operation, *ids])
         for retry in range(self.max_network_retries + 1):
             started = time.monotonic()
             try:
-                answer = func()
+                # The objects of the library would cost more than all the rest
+                answer = self._client.raw_request(method, path, **params)
+                if not isinstance(answer.data, dict):
+                    raise stripe.APIError("Not an object of Stripe")
             except stripe.StripeError as e:
                 failure = classify(e)
                 failure.at = _answered_at(e.headers, started)
@@ -241,11 +275,9 @@ class Gateway:
                     name, failure.__class__.__name__,
                     failure.code or e.http_status, failure.request_id)
             else:
-                response = getattr(answer, 'last_response', answer)
-                logger.debug("%s (%s)", name, response and response.request_id)
-                self._local.answered_at = _answered_at(
-                    response and response.headers, started)
-                return answer
+                logger.debug("%s (%s)", name, answer.request_id)
+                self._local.answered_at = _answered_at(answer.headers, started)
+                return answer.data
             if not limited or retry == self.max_network_retries:
                 break
             # The library does not try those again, nothing was executed
@@ -253,16 +285,6 @@ class Gateway:
         # Out of the except clause to not keep the library's exception,
         # its body may hold secrets
         raise failure
-
-    def list_events(self, **params):
-        """Return the dictionary of a page of events, newest first.
-
-        Without the objects of the library, which cost as much as all the
-        rest of reading events.
-        Raises StripeFailure.
-        """
-        return self.call('events.list', partial(
-                self._client.raw_request, 'get', '/v1/events', **params)).data
 
     @property
     def answered_at(self):

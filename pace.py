@@ -25,13 +25,13 @@ AHEAD = 1 / 6
 logger = logging.getLogger(__name__)
 
 
-def paced(gateway, operation, func, *args, **kwargs):
+def paced(operation, *args, func=None, **kwargs):
     """Return the function that calls Stripe, for a Run to keep its pace.
 
-    operation: name of the operation of Stripe that counts.
+    operation: that of a gateway, which counts.
+    func: what is called instead and does it.
     """
-    call = partial(func, *args, **kwargs)
-    call.gateway = gateway
+    call = partial(func or operation, *args, **kwargs)
     call.operation = operation
     return call
 
@@ -100,12 +100,11 @@ class Slots:
 
     def delay(self, call):
         "Return the seconds to wait before the call"
-        gateway = getattr(call, 'gateway', None)
-        if not gateway:
-            return 0
+        operation = call.operation
+        gateway = operation.gateway
         return max(
-            self._take(gateway.identity, call.operation,
-                gateway.rate_endpoint),
+            self._take(
+                gateway.identity, operation.name, gateway.rate_endpoint),
             self._take(gateway.identity, '*', gateway.rate_total))
 
     def _take(self, key, operation, rate):

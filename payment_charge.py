@@ -4,7 +4,6 @@ import datetime as dt
 
 from sql import Literal, Null
 
-from trytond.model import ModelView
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
@@ -17,12 +16,14 @@ from .payment_state import FIRST_LOOK, LAST_LOOK
 from .run import Run
 from .state import PaymentState
 
+# How often to read again without the row locked
+READS = 3
 FIRST_RETRY = dt.timedelta(minutes=5)
 LAST_RETRY = dt.timedelta(hours=6)
 
 
 class Payment(metaclass=PoolMeta):
-    """Charge and capture payments.
+    """Charge payments.
 
     The intent is the lock: it is created unconfirmed, its id is committed and
     only then it is confirmed. As it can succeed only once and always tells
@@ -52,23 +53,6 @@ class Payment(metaclass=PoolMeta):
         Run(cls, cls._stripe_charge_steps).carry(where, payments)
 
     @classmethod
-    def stripe_capture_(cls, payments=None):
-        """Capture the authorized payments for which it was asked.
-
-        Commits payment by payment.
-        """
-        def where(table):
-            condition = (
-                cls._stripe_where(table)
-                & (table.stripe_capture == Literal(True))
-                & (table.stripe_capturable == Literal(True))
-                & (table.stripe_captured == Literal(False)))
-            if payments is None:
-                condition &= cls._stripe_where_company(table)
-            return condition
-        Run(cls, cls._stripe_capture_steps).carry(where, payments)
-
-    @classmethod
     def _stripe_where(cls, table):
         Journal = Pool().get('account.payment.journal')
         journal = Journal.__table__()
@@ -82,14 +66,6 @@ class Payment(metaclass=PoolMeta):
         if company := Transaction().context.get('company'):
             return table.company == company
         return Literal(True)
-
-    @classmethod
-    @ModelView.button
-    def stripe_do_capture(cls, payments):
-        for payment in payments:
-            stripe_amount(payment.amount, payment.currency, payment)
-        cls.write(payments, {'stripe_capture': True})
-        cls.__queue__.stripe_capture_(payments)
 
     @property
     def stripe_metadata(self):
@@ -160,10 +136,6 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def _stripe_charge_steps(cls, id_, run):
         return cls._stripe_steps(id_, run, cls._stripe_charge_one)
-
-    @classmethod
-    def _stripe_capture_steps(cls, id_, run):
-        return cls._stripe_steps(id_, run, cls._stripe_capture_one)
 
     @classmethod
     def _stripe_steps(cls, id_, run, steps):
@@ -242,8 +214,8 @@ class Payment(metaclass=PoolMeta):
         intent = cls.stripe_browse(id_).stripe_payment_intent_id
         try:
             state = yield paced(
-                gateway, 'payment_intents.cancel',
-                PaymentState.cancel, gateway, intent)
+                gateway.payment_intents.cancel, gateway, intent,
+                func=PaymentState.cancel)
         except StripeFailure as e:
             if payment := cls._stripe_hold(id_):
                 payment._stripe_try_later(e)
@@ -258,12 +230,7 @@ class Payment(metaclass=PoolMeta):
         if not payment:
             return
         if payment.stripe_payment_intent_id or payment.stripe_charge_id:
-            state = yield paced(
-                gateway, 'payment_intents.retrieve',
-                PaymentState.read, gateway,
-                intent=payment.stripe_payment_intent_id,
-                charge=payment.stripe_charge_id)
-            payment = cls._stripe_hold(id_)
+            payment, state = yield from cls._stripe_read(id_, gateway)
             if not payment:
                 return
             state = payment.stripe_apply(state)
@@ -283,6 +250,22 @@ class Payment(metaclass=PoolMeta):
             payment._stripe_look_later()
 
     @classmethod
+    def _stripe_read(cls, id_, gateway):
+        "Return the locked payment, or None, and the state read for it"
+        for _ in range(READS):
+            payment = cls.stripe_browse(id_)
+            state = yield paced(
+                gateway.payment_intents.retrieve, gateway,
+                intent=payment.stripe_payment_intent_id,
+                charge=payment.stripe_charge_id,
+                func=PaymentState.read)
+            payment = cls._stripe_hold(id_)
+            if not payment or not payment._stripe_may_be_old(state):
+                break
+            # It would be read with the row locked
+        return payment, state
+
+    @classmethod
     def _stripe_create(cls, id_, gateway):
         "Return the state of the new unconfirmed intent"
         cls._set_stripe_key([cls.stripe_browse(id_)])
@@ -292,20 +275,18 @@ class Payment(metaclass=PoolMeta):
                 and payment.stripe_token.startswith('tok_')
                 and not payment.stripe_payment_method_id):
             method = yield paced(
-                gateway, 'payment_methods.create',
                 gateway.payment_methods.create,
                 type='card', card={'token': payment.stripe_token},
                 idempotency_key='%s-method' % payment.stripe_create_key)
             payment = cls._stripe_hold(id_)
             if not payment:
                 return
-            payment.stripe_store(stripe_payment_method_id=method.id)
+            payment.stripe_store(stripe_payment_method_id=method['id'])
         method = payment.stripe_method
         if not method:
             payment._stripe_look_later(stripe_waiting_for='payer')
             return
         intent = yield paced(
-            gateway, 'payment_intents.create',
             gateway.payment_intents.create, **payment.stripe_intent_params(),
             payment_method=method, idempotency_key=payment.stripe_create_key)
         payment = cls._stripe_hold(id_)
@@ -314,9 +295,9 @@ class Payment(metaclass=PoolMeta):
             # moved no money
             return
         payment.stripe_set_intent(
-            intent.to_dict(),
+            intent,
             stripe_checkout_id=payment.stripe_checkout_id or new_key())
-        return PaymentState.from_intent(intent.to_dict())
+        return PaymentState.from_intent(intent)
 
     def _stripe_may_confirm(self, state):
         "If there is what to confirm and Stripe says that it never was"
@@ -351,16 +332,15 @@ class Payment(metaclass=PoolMeta):
                 and customer and customer.stripe_customer_id):
             # It was made for the checkout page
             yield paced(
-                gateway, 'payment_intents.update',
                 gateway.payment_intents.update, state.intent,
                 customer=customer.stripe_customer_id)
 
         def confirm():
             intent = gateway.payment_intents.confirm(state.intent, **params)
-            return intent.to_dict(), gateway.answered_at
+            return intent, gateway.answered_at
         try:
             intent, at = yield paced(
-                gateway, 'payment_intents.confirm', confirm)
+                gateway.payment_intents.confirm, func=confirm)
         except StripeRefused as e:
             if not (e.intent and (e.card or e.unexpected_state)):
                 raise
@@ -385,48 +365,3 @@ class Payment(metaclass=PoolMeta):
         return (self.stripe_fails_at_once
             and state.status == 'requires_payment_method'
             and bool(state.error_message))
-
-    @classmethod
-    def _stripe_capture_one(cls, id_, gateway):
-        payment = cls._stripe_hold(id_)
-        if not payment:
-            return
-        state = yield paced(
-            gateway, 'payment_intents.retrieve',
-            PaymentState.read, gateway,
-            intent=payment.stripe_payment_intent_id,
-            charge=payment.stripe_charge_id)
-        payment = cls._stripe_hold(id_)
-        if not payment:
-            return
-        payment.stripe_apply(state)
-        if state.status != 'requires_capture':
-            return
-        amount = stripe_amount(payment.amount, payment.currency, payment)
-
-        def capture():
-            if state.intent:
-                answer = gateway.payment_intents.capture(
-                    state.intent, amount_to_capture=amount)
-                return PaymentState.from_intent(
-                    answer.to_dict(), at=gateway.answered_at)
-            # Charged by an earlier version
-            answer = gateway.charges.capture(state.charge, amount=amount)
-            return PaymentState.from_charge(
-                answer.to_dict(), at=gateway.answered_at)
-        try:
-            state = yield paced(
-                gateway, 'payment_intents.capture', capture)
-        except StripeRefused as e:
-            payment = cls._stripe_hold(id_)
-            if not payment:
-                return
-            if e.unexpected_state:
-                payment.stripe_apply(payment.stripe_read(), sure=True)
-            else:
-                payment.stripe_store(
-                    stripe_capture=False, **payment.stripe_error_values(e))
-            return
-        payment = cls._stripe_hold(id_)
-        if payment:
-            payment.stripe_apply(state)

@@ -22,7 +22,7 @@ class Payment(metaclass=PoolMeta):
     def _stripe_ensure_intent(self, gateway):
         if self.stripe_payment_intent_id:
             intent = gateway.payment_intents.retrieve(
-                self.stripe_payment_intent_id).to_dict()
+                self.stripe_payment_intent_id)
             if intent['status'] != 'canceled' or self.state == 'processing':
                 self.stripe_apply(PaymentState.from_intent(
                         intent, at=gateway.answered_at), sure=True)
@@ -33,7 +33,7 @@ class Payment(metaclass=PoolMeta):
             try:
                 intent = gateway.payment_intents.create(
                     **self.stripe_intent_params(),
-                    idempotency_key=self.stripe_create_key).to_dict()
+                    idempotency_key=self.stripe_create_key)
             except StripeKeyReused:
                 if self.stripe_attempt is None:
                     # The earlier version may have charged it
@@ -103,7 +103,7 @@ class Payment(metaclass=PoolMeta):
             logger.warning("no customer session for %s: %s (%s)",
                 self, e.code, e.request_id)
             return
-        return session.client_secret
+        return session['client_secret']
 
     def stripe_end_checkout(self):
         if self.stripe_payment_intent_id:

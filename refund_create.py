@@ -140,9 +140,7 @@ class Refund(metaclass=PoolMeta):
             }
         if refund.stripe_refund_id:
             answer = yield paced(
-                gateway, 'refunds.retrieve', gateway.refunds.retrieve,
-                refund.stripe_refund_id)
-            answer = answer.to_dict()
+                gateway.refunds.retrieve, refund.stripe_refund_id)
         else:
             answer = yield from cls._stripe_find_or_send(id_, gateway, ids)
             refund = cls._stripe_hold(id_)
@@ -152,8 +150,8 @@ class Refund(metaclass=PoolMeta):
             refund.stripe_store(stripe_refund_id=answer['id'])
         # The sum of all refunds is what counts for the payment
         state = yield paced(
-            gateway, 'payment_intents.retrieve',
-            PaymentState.read, gateway, **ids)
+            gateway.payment_intents.retrieve, gateway, **ids,
+            func=PaymentState.read)
         refund = cls._stripe_hold(id_)
         if refund:
             refund.stripe_apply(answer)
@@ -169,8 +167,8 @@ class Refund(metaclass=PoolMeta):
         if refund.state == 'processing' or refund.stripe_attempt is None:
             # It may have been sent without that the answer arrived
             answer = yield paced(
-                gateway, 'refunds.list',
-                _find, gateway, refund._stripe_is_mine(), **ids)
+                gateway.refunds.list, gateway, refund._stripe_is_mine(),
+                **ids, func=_find)
             if answer:
                 return answer
             refund = cls._stripe_hold(id_)
@@ -180,11 +178,9 @@ class Refund(metaclass=PoolMeta):
             refund.stripe_store(stripe_try_at=None)
             # Committed before it is sent
             cls.process([refund])
-        answer = yield paced(
-            gateway, 'refunds.create',
-            gateway.refunds.create, **refund.stripe_create_params,
-            idempotency_key=refund.stripe_create_key)
-        return answer.to_dict()
+        return (yield paced(
+                gateway.refunds.create, **refund.stripe_create_params,
+                idempotency_key=refund.stripe_create_key))
 
     def _stripe_is_mine(self):
         "Return the function that tells if Stripe's refund is the record"
@@ -245,7 +241,7 @@ class Refund(metaclass=PoolMeta):
             # Made in the dashboard of Stripe
             return
         gateway = payments[0].journal.stripe_account.gateway
-        answer = gateway.refunds.retrieve(refund_id).to_dict()
+        answer = gateway.refunds.retrieve(refund_id)
         key = (answer.get('metadata') or {}).get(METADATA)
         for refund in cls.stripe_lock(refunds):
             if (refund.stripe_refund_id == refund_id
@@ -261,7 +257,7 @@ def _readable(reason):
 def _find(gateway, is_mine, intent=None, charge=None):
     "Return the dictionary of the refund that is mine or None"
     params = {'payment_intent': intent} if intent else {'charge': charge}
-    page = gateway.refunds.list(limit=100, **params).to_dict()
+    page = gateway.refunds.list(limit=100, **params)
     while True:
         for refund in page['data']:
             if is_mine(refund):
@@ -269,5 +265,4 @@ def _find(gateway, is_mine, intent=None, charge=None):
         if not page['has_more']:
             return None
         page = gateway.refunds.list(
-            limit=100, starting_after=page['data'][-1]['id'],
-            **params).to_dict()
+            limit=100, starting_after=page['data'][-1]['id'], **params)

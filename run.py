@@ -42,7 +42,7 @@ class Run:
     """Carry records of the model, each by its own steps.
 
     steps: function of the id and the run that returns a generator. It yields
-    functions that call Stripe and gets back what they return or the
+    paced functions that call Stripe and gets back what they return or the
     StripeFailure that they raise. What it does until the next yield is
     committed before the next call. It is started over when that fails, so it
     must begin with finding out what has been done.

@@ -123,13 +123,13 @@ class PaymentState:
         # Only by its id a read is always consistent
         if intent:
             intent = gateway.payment_intents.retrieve(
-                intent, expand=['latest_charge.refunds']).to_dict()
+                intent, expand=['latest_charge.refunds'])
             at = gateway.answered_at
             state = cls.from_intent(intent, at=at)
             charge = intent.get('latest_charge')
         else:
             charge = gateway.charges.retrieve(
-                charge, expand=['refunds']).to_dict()
+                charge, expand=['refunds'])
             if charge.get('payment_intent'):
                 return cls.read(gateway, intent=charge['payment_intent'])
             state = cls.from_charge(charge, at=gateway.answered_at)
@@ -155,7 +155,7 @@ class PaymentState:
             elif not e.unexpected_state:
                 raise
             return cls.read(gateway, intent=intent)
-        return cls.from_intent(canceled.to_dict(), at=gateway.answered_at)
+        return cls.from_intent(canceled, at=gateway.answered_at)
 
     def _read_refunds(self, gateway, charge):
         refunds = charge['refunds']
@@ -163,7 +163,7 @@ class PaymentState:
         while refunds['has_more']:
             refunds = gateway.refunds.list(
                 charge=charge['id'], starting_after=data[-1]['id'],
-                limit=100).to_dict()
+                limit=100)
             data.extend(refunds['data'])
         self.refunds = tuple(data)
         # The charge may count refunds that are pending or have failed
@@ -174,7 +174,7 @@ class PaymentState:
         if not charge.get('disputed'):
             return
         disputes = gateway.disputes.list(
-            charge=charge['id'], limit=100).to_dict()['data']
+            charge=charge['id'], limit=100)['data']
         self.lost = sum(d['amount'] for d in disputes if d['status'] == 'lost')
         if disputes:
             # Newest first

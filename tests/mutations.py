@@ -62,25 +62,24 @@ MUTATIONS = {
             ("            and not state.error_message\n", ""),
             ("            and not state.charge\n", ""),
             ("            payment._stripe_look_later()\n\n    @classmethod\n"
-                "    def _stripe_create",
+                "    def _stripe_read",
                 "            yield from cls._stripe_confirm(\n"
                 "                id_, gateway, state)\n\n    @classmethod\n"
-                "    def _stripe_create")],
+                "    def _stripe_read")],
         ['test_mailed_once']),
     'confirm without a stored intent': ('payment_charge.py', [
             ("        payment.stripe_set_intent(\n"
-                "            intent.to_dict(),",
+                "            intent,",
                 "        payment.stripe_attempt = (\n"
                 "            payment.stripe_attempt or 0) + 1\n"
-                "        payment.stripe_payment_intent_id = intent.id\n"
+                "        payment.stripe_payment_intent_id = intent['id']\n"
                 "        False and payment.stripe_set_intent(\n"
-                "            intent.to_dict(),")],
+                "            intent,")],
         ['test_killed', 'test_each_fault_at_each_request']),
     'another intent without reading the first': ('payment_charge.py', [
             ("        if payment.stripe_payment_intent_id "
-                "or payment.stripe_charge_id:\n            state = yield",
-                "        if payment.stripe_intent_status == 'succeeded':\n"
-                "            state = yield"),
+                "or payment.stripe_charge_id:\n",
+                "        if payment.stripe_intent_status == 'succeeded':\n"),
             ("        if not payment or payment.stripe_payment_intent_id:\n",
                 "        if not payment:\n"),
             ("payment_method=method, "
@@ -174,7 +173,7 @@ MUTATIONS = {
                 "                'requires_confirmation', 'processing'})",
                 "            )")],
         ['test_mailed_once']),
-    'capture all': ('payment_charge.py', [
+    'capture all': ('payment_capture.py', [
             ("state.intent, amount_to_capture=amount)",
                 "state.intent)")],
         ['test_captured_amount']),
@@ -182,10 +181,10 @@ MUTATIONS = {
             ("'DJF', 'GNF', 'JPY', ", "'DJF', 'GNF', ")],
         ['test_currencies']),
     'log what is sent': ('gateway.py', [
-            ("            options = {}\n            if idempotency_key:",
-                "            options = {}\n"
-                "            logger.info('%s', self._gateway._client."
-                "_requestor.api_key)\n            if idempotency_key:")],
+            ("            started = time.monotonic()\n            try:",
+                "            started = time.monotonic()\n"
+                "            logger.info('%s', self._client._requestor."
+                "api_key)\n            try:")],
         ['test_captured_amount']),
     'wait for ever after a jump of the clock': ('payment_charge.py', [
             ("                    | (table.stripe_try_at > now + LAST_LOOK)",

@@ -2,10 +2,10 @@
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
 
-from trytond.modules.account_payment_stripe import gateway
 from trytond.pool import Pool
 
 from .case import StripeTestCase
+from .tools import StripeClient
 
 
 class CustomerTestCase(StripeTestCase):
@@ -13,8 +13,7 @@ class CustomerTestCase(StripeTestCase):
 
     def setUp(self):
         super().setUp()
-        self.client = gateway.connect(
-            self.world.secret_key, api_base=self.simulator.url)
+        self.client = StripeClient(self.world.secret_key, self.simulator.url)
 
     def requests(self, path):
         return [

@@ -2,9 +2,14 @@
 # this repository contains the full copyright notices and license terms.
 import logging
 import unittest
+from contextlib import suppress
+from operator import attrgetter
+
+import stripe
 
 from trytond.modules.account_payment_stripe.gateway import (
-    StripeDenied, StripeKeyReused, StripeRefused, StripeUnavailable, connect)
+    OPERATIONS, StripeDenied, StripeFailure, StripeKeyReused, StripeRefused,
+    StripeUnavailable, connect)
 
 from .simulator import Simulator
 
@@ -43,16 +48,16 @@ class GatewayTestCase(unittest.TestCase):
     def test_answer(self):
         customer = self.gateway().customers.create(
             name="Customer", idempotency_key='answer')
-        self.assertEqual(customer.name, "Customer")
+        self.assertEqual(customer['name'], "Customer")
         again = self.gateway().customers.create(
             name="Customer", idempotency_key='answer')
-        self.assertEqual(again.id, customer.id)
+        self.assertEqual(again['id'], customer['id'])
 
     def test_answered_at(self):
         "An answer was made within the time noted"
         gateway = self.gateway()
         before = self.simulator.clock.now()
-        created = gateway.customers.create().created
+        created = gateway.customers.create()['created']
         self.assertLessEqual(gateway.answered_at.first, created)
         self.assertGreaterEqual(gateway.answered_at.last, created)
         self.assertGreaterEqual(gateway.answered_at.first, int(before) - 2)
@@ -152,18 +157,35 @@ class GatewayTestCase(unittest.TestCase):
         with self.assertLogs(level='DEBUG') as cm:
             intent = self.gateway().payment_intents.create(
                 amount=100, currency='usd', description="Private")
-            self.failure(self.gateway().payment_intents.confirm, intent.id)
+            self.failure(self.gateway().payment_intents.confirm, intent['id'])
         log = '\n'.join(cm.output)
-        self.assertIn(intent.id, log)
+        self.assertIn(intent['id'], log)
         for secret in [
-                self.world.secret_key, intent.client_secret, "Private"]:
+                self.world.secret_key, intent['client_secret'], "Private"]:
             self.assertNotIn(secret, log)
 
     def test_own_clients(self):
         "Each key has a client of its own"
-        import stripe
         other = self.simulator.account('gateway_other')
         self.gateway(key=other.secret_key).customers.create(name="Other")
         names = {c['name'] for c in self.world.objects('customer').values()}
         self.assertNotIn("Other", names)
         self.assertIsNone(stripe.api_key)
+
+    def test_operations(self):
+        "Each operation asks for the same as that of the library"
+        client = stripe.StripeClient(
+            self.world.secret_key,
+            base_addresses={'api': self.simulator.url}).v1
+        for operation, (method, path) in OPERATIONS.items():
+            with self.subTest(operation):
+                service, _, name = operation.rpartition('.')
+                ids = ['id?a/b', 'ü#'][:path.count('{}')]
+                with suppress(stripe.StripeError):
+                    getattr(attrgetter(service)(client), name)(*ids, params={})
+                with suppress(StripeFailure):
+                    attrgetter(operation)(self.gateway())(*ids)
+                theirs, ours = list(self.simulator.requests)[-2:]
+                self.assertEqual(ours['method'], method.upper())
+                for key in ['method', 'path']:
+                    self.assertEqual(ours[key], theirs[key])

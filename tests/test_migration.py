@@ -5,12 +5,12 @@ import uuid
 from decimal import Decimal
 
 from trytond import backend
-from trytond.modules.account_payment_stripe import gateway
 from trytond.pool import Pool
 from trytond.tests.test_tryton import DB_NAME
 from trytond.transaction import Transaction
 
 from .case import StripeTestCase
+from .tools import StripeClient
 
 # The columns that the earlier module had
 COLUMNS = {
@@ -90,8 +90,7 @@ class MigrationTestCase(StripeTestCase):
     def setUp(self):
         super().setUp()
         self.world.enable_charges_api()
-        self.client = gateway.connect(
-            self.world.secret_key, api_base=self.simulator.url)
+        self.client = StripeClient(self.world.secret_key, self.simulator.url)
 
     def insert_payment(self, state='processing', **values):
         Date = Pool().get('ir.date')

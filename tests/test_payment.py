@@ -7,13 +7,14 @@ from trytond import config
 from trytond.model.exceptions import AccessError
 from trytond.model.modelview import AccessButtonError
 from trytond.modules.account_payment.exceptions import ProcessError
-from trytond.modules.account_payment_stripe import gateway
-from trytond.modules.account_payment_stripe.gateway import STRIPE_VERSION
+from trytond.modules.account_payment_stripe.gateway import (
+    STRIPE_VERSION, StripeUnavailable)
 from trytond.pool import Pool
 from trytond.pyson import PYSONDecoder, PYSONEncoder
 from trytond.transaction import Transaction
 
 from .case import StripeTestCase
+from .tools import StripeClient
 
 
 class PaymentTestCase(StripeTestCase):
@@ -21,8 +22,7 @@ class PaymentTestCase(StripeTestCase):
 
     def setUp(self):
         super().setUp()
-        self.client = gateway.connect(
-            self.world.secret_key, api_base=self.simulator.url)
+        self.client = StripeClient(self.world.secret_key, self.simulator.url)
 
     def requests(self, method=None):
         return [
@@ -144,7 +144,7 @@ class PaymentTestCase(StripeTestCase):
                 try:
                     self.simulator.requests.clear()
                     rule = self.simulator.faults.add('503')
-                    with self.assertRaises(gateway.StripeUnavailable):
+                    with self.assertRaises(StripeUnavailable):
                         account.gateway.events.list()
                     self.assertEqual(rule.hits, retries + 1)
                 finally:
@@ -502,8 +502,7 @@ class WebhookTestCase(StripeTestCase):
 
     def test_no_interest(self):
         "Test None is answered for what is of no interest"
-        client = gateway.connect(
-            self.world.secret_key, api_base=self.simulator.url)
+        client = StripeClient(self.world.secret_key, self.simulator.url)
         client.payment_intents.create(
             amount=100, currency='usd', payment_method='pm_card_visa',
             confirm=True, return_url='https://example.com')
@@ -519,8 +518,7 @@ class WebhookTestCase(StripeTestCase):
             Payment.stripe_checkout([payment])
             intent = payment.stripe_payment_intent_id
         self.world.pay(intent)
-        client = gateway.connect(
-            self.world.secret_key, api_base=self.simulator.url)
+        client = StripeClient(self.world.secret_key, self.simulator.url)
         client.refunds.create(payment_intent=intent, amount=100)
         event = self.payload('charge.refunded')
         self.simulator.faults.add('503')
@@ -553,8 +551,7 @@ class EventsTestCase(StripeTestCase):
 
     def setUp(self):
         super().setUp()
-        self.client = gateway.connect(
-            self.world.secret_key, api_base=self.simulator.url)
+        self.client = StripeClient(self.world.secret_key, self.simulator.url)
 
     def open(self):
         "Return the id of a payment and of its intent"

@@ -10,6 +10,7 @@ import uuid
 from decimal import Decimal
 from urllib.parse import urlsplit
 
+import stripe
 from werkzeug.test import Client
 
 from proteus import Model
@@ -45,6 +46,22 @@ def start_simulator(port=0, **options):
     simulator = Simulator(port=port).start()
     use_stripe(simulator.url, simulator.stripe_js, **options)
     return simulator
+
+
+class StripeClient:
+    "The library's client, that takes keyword parameters"
+
+    def __init__(self, key, url):
+        self._service = stripe.StripeClient(
+            key, base_addresses={'api': url}).v1
+
+    def __getattr__(self, name):
+        service = self.__class__.__new__(self.__class__)
+        service._service = getattr(self._service, name)
+        return service
+
+    def __call__(self, *ids, **params):
+        return self._service(*ids, params=params)
 
 
 def create_stripe_account(simulator, name=None, config=None):
