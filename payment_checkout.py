@@ -129,8 +129,10 @@ class Payment(metaclass=PoolMeta):
         report = ActionReport(ModelData.get_id(
                 'account_payment_stripe', 'report_email_checkout'))
         # Whoever charges it may not be allowed to read it
+        # and its request may name any host
         with Transaction().set_user(0), \
-                Transaction().set_context(language=language.code):
+                Transaction().set_context(
+                    language=language.code, _request=None):
             message, title = get_email(report, self, [language])
         message['From'] = config.get('email', 'from')
         message['To'] = to_address

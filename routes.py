@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from trytond import config
 from trytond.exceptions import UserError
 from trytond.protocols.wrappers import (
-    HTTPStatus, Response, abort, allow_null_origin, with_pool,
-    with_transaction)
+    HTTPStatus, Response, abort, allow_null_origin, set_max_request_size,
+    with_pool, with_transaction)
 from trytond.routing import Route, Router, Rule
 from trytond.transaction import Transaction
 
@@ -43,6 +43,9 @@ class Routes(Router):
     def __setup__(cls):
         super().__setup__()
         decorators = [
+            # With a size of its own trytond does not check who is logged in,
+            # nobody needs to be
+            set_max_request_size(config.getint('request', 'max_size')),
             with_pool,
             with_transaction(
                 readonly=False, context={'_skip_warnings': True}),
@@ -197,8 +200,9 @@ def _details(record, lang):
         'error': None,
         'party': record.party.full_name,
         'publishable_key': account.publishable_key,
-        'checkout_url': record.stripe_checkout_url,
-        'return_url': record.stripe_return_url,
+        # Without the host, which whoever asks could have chosen
+        'checkout_url': urlsplit(record.stripe_checkout_url).path,
+        'return_url': urlsplit(record.stripe_return_url).path,
         }
     if not details['setup']:
         amount = record.amount

@@ -28,8 +28,9 @@ CARDS = {
 class Page(HTMLParser):
     "A page that was opened: the data of its form and its headline"
 
-    def __init__(self, status, content):
+    def __init__(self, url, status, content):
         super().__init__()
+        self.url = url
         self.status = status
         self.data = {}
         self.headline = ''
@@ -64,10 +65,11 @@ class Payer:
         "Return the Page at the URL"
         try:
             with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-                return Page(answer.status, answer.read().decode())
+                return Page(url, answer.status, answer.read().decode())
         except urllib.error.HTTPError as e:
             with e:
-                return Page(e.code, e.read().decode('utf-8', 'replace'))
+                return Page(
+                    url, e.code, e.read().decode('utf-8', 'replace'))
 
     def enter(self, page, number):
         """Enter the card on the page and confirm with its publishable key.
@@ -79,7 +81,8 @@ class Payer:
         kind = 'setup_intents' if id.startswith('seti_') else 'payment_intents'
         form = {
             'client_secret': secret,
-            'return_url': page.data['data-return-url'],
+            'return_url': urllib.parse.urljoin(
+                page.url, page.data['data-return-url']),
             'use_stripe_sdk': 'true',
             }
         if self.test_mode:
