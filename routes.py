@@ -148,8 +148,10 @@ class Routes(Router):
                 'stripe_js': record.stripe_account.stripe_js,
                 })
         page['locale'] = _locale(page['language'])
+        # The host is chosen by whoever asks, and may be none
+        asked = {n: v for n, v in request.context.items() if n != 'http_host'}
         with Transaction().set_context(
-                language=lang.code, with_rec_name=False):
+                language=lang.code, with_rec_name=False, _request=asked):
             # Names in the language of the page
             page.update(_details(record.__class__(record.id), lang))
             _, html, _, _ = Report.execute([record.id], {
@@ -200,7 +202,6 @@ def _details(record, lang):
         'error': None,
         'party': record.party.full_name,
         'publishable_key': account.publishable_key,
-        # Without the host, which whoever asks could have chosen
         'checkout_url': urlsplit(record.stripe_checkout_url).path,
         'return_url': urlsplit(record.stripe_return_url).path,
         }
