@@ -130,9 +130,11 @@ class Payment(metaclass=PoolMeta):
                 'account_payment_stripe', 'report_email_checkout'))
         # Whoever charges it may not be allowed to read it, and the host that a
         # request names is not always ours
+        request = Transaction().context.get('_request') or {}
         with Transaction().set_user(0), \
                 Transaction().set_context(
-                    language=language.code, _request=None):
+                    language=language.code,
+                    _request={'is_secure': request.get('is_secure')}):
             message, title = get_email(report, self, [language])
             message['From'] = config.get('email', 'from')
             message['To'] = to_address

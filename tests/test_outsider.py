@@ -256,8 +256,8 @@ class CheckoutTestCase(FuzzTestCase):
         with self.assertRaises(Exception):
             self.world.pay(self.intents[0], number='4000000000000002')
         with MailServer() as mail:
-            self.get(self.checkouts[0], end='/end',
-                headers={'Host': FOREIGN_HOST})
+            self.get(self.checkouts[0], end='/end', headers={
+                    'Host': FOREIGN_HOST, 'X-Forwarded-Host': FOREIGN_HOST})
         message, = mail.messages
         body = message.get_body(('html',)).get_content()
         self.assertIn(self.checkouts[0], body)
