@@ -38,6 +38,10 @@ class Page(HTMLParser):
         self.feed(content)
         self.headline = ' '.join(self.headline.split())
 
+    @property
+    def return_url(self):
+        return urllib.parse.urljoin(self.url, self.data['data-return-url'])
+
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         if 'data-secret' in attributes:
@@ -81,8 +85,7 @@ class Payer:
         kind = 'setup_intents' if id.startswith('seti_') else 'payment_intents'
         form = {
             'client_secret': secret,
-            'return_url': urllib.parse.urljoin(
-                page.url, page.data['data-return-url']),
+            'return_url': page.return_url,
             'use_stripe_sdk': 'true',
             }
         if self.test_mode:

@@ -20,7 +20,7 @@ from trytond.transaction import Transaction
 from . import fuzz_inputs as inputs
 from .fuzz_stage import PREFIX, FuzzTestCase
 
-NUMBER = int(os.environ.get('FUZZ', 1500))
+NUMBER = int(os.environ.get('FUZZ', 1200))
 SEED = int(os.environ.get('FUZZ_SEED', 0))
 
 
