@@ -20,7 +20,7 @@ import run as tests
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('number', nargs='?', type=int, default=1200)
+    parser.add_argument('number', nargs='?', type=int, default=800)
     parser.add_argument('-s', '--seed', type=int, default=0)
     parser.add_argument(
         '--backend', choices=tests.DATABASES, default='sqlite')

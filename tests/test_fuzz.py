@@ -20,7 +20,7 @@ from trytond.transaction import Transaction
 from . import fuzz_inputs as inputs
 from .fuzz_stage import PREFIX, FuzzTestCase
 
-NUMBER = int(os.environ.get('FUZZ', 1200))
+NUMBER = int(os.environ.get('FUZZ', 800))
 SEED = int(os.environ.get('FUZZ_SEED', 0))
 
 
@@ -59,13 +59,10 @@ class RoutesTestCase(_FuzzTestCase):
         paths += [
             ('POST', '%s/webhook/%s' % (PREFIX, i)) for i in self.webhooks]
         for method, path in paths:
-            for body in inputs.BODIES:
-                body = body()
-                call = self.webhook(body)
-                call.method, call.path = method, path.encode()
-                status, _ = self.request(call)
-                self.assertIn(
-                    status, {200} if method == 'GET' else {400, 413}, call)
+            for body in inputs.BODIES if method == 'POST' else []:
+                call = self.webhook(body())
+                call.path = path.encode()
+                self.assertIn(self.request(call)[0], {400, 413}, call)
             for name, values in inputs.HEADERS.items():
                 for value in values:
                     self.request(inputs.Call(
