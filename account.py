@@ -25,8 +25,6 @@ from .gateway import (
 SECTION = 'account_payment_stripe'
 STRIPE_JS = 'https://js.stripe.com/endive/stripe.js'
 
-EVENT_TYPES = [('id', str), ('type', str), ('created', int)]
-
 logger = logging.getLogger(__name__)
 
 
@@ -240,6 +238,7 @@ class Account(ModelSQL, ModelView):
         Raises StripeFailure if Stripe has to be asked and can not answer.
         Source: https://docs.stripe.com/webhooks#verify-events
         """
+        Event = Pool().get('account.payment.stripe.event')
         try:
             body = body.decode('utf-8')
             if self.webhook_signing_secret:
@@ -247,18 +246,12 @@ class Account(ModelSQL, ModelView):
                     body, signature or '', self.webhook_signing_secret,
                     tolerance=stripe.Webhook.DEFAULT_TOLERANCE)
             event = json.loads(body)
-            if event['object'] != 'event':
-                raise TypeError
-            event['data']['object']['id']
-            if not all(isinstance(event[n], t) for n, t in EVENT_TYPES):
-                raise TypeError
+            Event.check(event)
         except (stripe.SignatureVerificationError,
                 ValueError, TypeError, KeyError, RecursionError):
             raise ValueError("Not an event of Stripe") from None
         if not self.webhook_signing_secret:
             # Anybody could have posted it
-            if not is_key(event['id']):
-                raise ValueError("Not an event of Stripe")
             try:
                 event = self.gateway.events.retrieve(event['id'])
             except StripeRefused as e:

@@ -13,7 +13,7 @@ from trytond.transaction import Transaction, TransactionError
 
 from .batch import later, together
 from .common import (
-    attempt, failure_message, from_timestamp, to_timestamp)
+    attempt, failure_message, from_timestamp, is_key, to_timestamp)
 from .gateway import STRIPE_VERSION, StripeFailure, StripeRefused
 
 logger = logging.getLogger(__name__)
@@ -128,6 +128,26 @@ class Event(ModelSQL, ModelView):
         "Return the types that can be asked for, None if they are too many"
         types = list(cls.handlers())
         return types if len(types) <= MAX_TYPES else None
+
+    @classmethod
+    def check(cls, event):
+        """Check that the JSON value has what is needed of any event.
+
+        Raises ValueError, TypeError or KeyError if it has not.
+        """
+        if event['object'] != 'event' or not (
+                is_key(event['id'])
+                and isinstance(event['type'], str)
+                and isinstance(event['created'], int)):
+            raise TypeError
+        try:
+            from_timestamp(event['created'])
+        except OverflowError as e:
+            raise ValueError from e
+        object_ = event['data']['object']
+        # Objects of no interest may be without, like the balance
+        if event['type'] in cls.handlers() and not is_key(object_['id']):
+            raise TypeError
 
     @classmethod
     def receive(cls, account, event, known=None):

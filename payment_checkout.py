@@ -128,11 +128,15 @@ class Payment(metaclass=PoolMeta):
         language = self.stripe_language or Lang.get()
         report = ActionReport(ModelData.get_id(
                 'account_payment_stripe', 'report_email_checkout'))
-        # Whoever charges it may not be allowed to read it
+        # Whoever charges it may not be allowed to read it, and the host that a
+        # request names is not always ours
+        request = Transaction().context.get('_request') or {}
         with Transaction().set_user(0), \
-                Transaction().set_context(language=language.code):
+                Transaction().set_context(
+                    language=language.code,
+                    _request={'is_secure': request.get('is_secure')}):
             message, title = get_email(report, self, [language])
-        message['From'] = config.get('email', 'from')
-        message['To'] = to_address
-        message['Subject'] = title
-        send_message_transactional(message)
+            message['From'] = config.get('email', 'from')
+            message['To'] = to_address
+            message['Subject'] = title
+            send_message_transactional(message)

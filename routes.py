@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from trytond import config
 from trytond.exceptions import UserError
 from trytond.protocols.wrappers import (
-    HTTPStatus, Response, abort, allow_null_origin, with_pool,
-    with_transaction)
+    HTTPStatus, Response, abort, allow_null_origin, set_max_request_size,
+    with_pool, with_transaction)
 from trytond.routing import Route, Router, Rule
 from trytond.transaction import Transaction
 
@@ -43,6 +43,9 @@ class Routes(Router):
     def __setup__(cls):
         super().__setup__()
         decorators = [
+            # With a size of its own trytond does not check who is logged in,
+            # nobody needs to be
+            set_max_request_size(config.getint('request', 'max_size')),
             with_pool,
             with_transaction(
                 readonly=False, context={'_skip_warnings': True}),
@@ -145,8 +148,10 @@ class Routes(Router):
                 'stripe_js': record.stripe_account.stripe_js,
                 })
         page['locale'] = _locale(page['language'])
+        # The host is chosen by whoever asks, and may be none
+        asked = {n: v for n, v in request.context.items() if n != 'http_host'}
         with Transaction().set_context(
-                language=lang.code, with_rec_name=False):
+                language=lang.code, with_rec_name=False, _request=asked):
             # Names in the language of the page
             page.update(_details(record.__class__(record.id), lang))
             _, html, _, _ = Report.execute([record.id], {
@@ -197,8 +202,8 @@ def _details(record, lang):
         'error': None,
         'party': record.party.full_name,
         'publishable_key': account.publishable_key,
-        'checkout_url': record.stripe_checkout_url,
-        'return_url': record.stripe_return_url,
+        'checkout_url': urlsplit(record.stripe_checkout_url).path,
+        'return_url': urlsplit(record.stripe_return_url).path,
         }
     if not details['setup']:
         amount = record.amount

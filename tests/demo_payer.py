@@ -28,14 +28,19 @@ CARDS = {
 class Page(HTMLParser):
     "A page that was opened: the data of its form and its headline"
 
-    def __init__(self, status, content):
+    def __init__(self, url, status, content):
         super().__init__()
+        self.url = url
         self.status = status
         self.data = {}
         self.headline = ''
         self._in_headline = False
         self.feed(content)
         self.headline = ' '.join(self.headline.split())
+
+    @property
+    def return_url(self):
+        return urllib.parse.urljoin(self.url, self.data['data-return-url'])
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
@@ -64,10 +69,11 @@ class Payer:
         "Return the Page at the URL"
         try:
             with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-                return Page(answer.status, answer.read().decode())
+                return Page(url, answer.status, answer.read().decode())
         except urllib.error.HTTPError as e:
             with e:
-                return Page(e.code, e.read().decode('utf-8', 'replace'))
+                return Page(
+                    url, e.code, e.read().decode('utf-8', 'replace'))
 
     def enter(self, page, number):
         """Enter the card on the page and confirm with its publishable key.
@@ -79,7 +85,7 @@ class Payer:
         kind = 'setup_intents' if id.startswith('seti_') else 'payment_intents'
         form = {
             'client_secret': secret,
-            'return_url': page.data['data-return-url'],
+            'return_url': page.return_url,
             'use_stripe_sdk': 'true',
             }
         if self.test_mode:

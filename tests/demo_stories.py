@@ -77,7 +77,7 @@ class Storyteller:
 
     def come_back(self, page):
         "Go where Stripe sends the payer"
-        end = self.company.payer.open(page.data['data-return-url'])
+        end = self.company.payer.open(page.return_url)
         check(end.status == 200, "The end page answered %d" % end.status)
         self.terminal.step("The payer is told: %s" % end.headline)
 
