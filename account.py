@@ -192,7 +192,7 @@ class Account(ModelSQL, ModelView):
             api_base=config.get(SECTION, 'api_base', default=API_BASE),
             max_network_retries=config.getint(
                 SECTION, 'max_network_retries', default=MAX_NETWORK_RETRIES),
-            timeout=config.getint(SECTION, 'timeout', default=TIMEOUT),
+            timeout=config.getfloat(SECTION, 'timeout', default=TIMEOUT),
             rate_endpoint=self.rate_endpoint or config.getfloat(
                 SECTION, 'rate_endpoint', default=RATE_ENDPOINT),
             rate_total=self.rate_total or config.getfloat(

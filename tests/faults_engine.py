@@ -51,6 +51,8 @@ CLOCKS = [
     'account', 'run', 'event', 'payment_charge', 'refund_create',
     'customer_sync']
 ROUNDS = 5
+# How long the module waits for Stripe, in seconds
+TIMEOUT = .4
 TABLES = [
     'ir_queue', 'ir_error', 'account_payment_stripe_refund',
     'account_payment_stripe_event', 'account_payment',
@@ -91,8 +93,9 @@ GOOD = {
     'token', 'token disputed', 'token refunded late', 'token refund bounces',
     'saved'}
 HTTP_FAULTS = [
-    'drop_before', 'drop_after', '500_before', '500_after', '503', '409',
-    '429', '429_lock_timeout', '401', '403', 'malformed', 'down']
+    'drop_before', 'drop_after', 'timeout_before', 'timeout_after',
+    '500_before', '500_after', '503', '409', '429', '429_lock_timeout',
+    '401', '403', 'malformed', 'down']
 OTHER_FAULTS = [
     'killed', 'database conflict', 'database lost', 'key revoked',
     'gone three days', 'server clock', 'lease expired', 'at the same time',
@@ -155,7 +158,8 @@ class Stage:
         activate_module('account_payment_stripe')
         self.simulator = Simulator().start()
         use_stripe(
-            self.simulator.url, self.simulator.stripe_js, threads='3')
+            self.simulator.url, self.simulator.stripe_js, threads='3',
+            timeout=TIMEOUT)
         self.base = {}
         for section, name in [
                 ('email', 'from'), ('email', 'uri'), ('database', 'retry')]:
@@ -1021,7 +1025,8 @@ class Story:
         self.tell("Stripe: %s, %s times%s", name, times,
             ' on ' + match if match else '')
         self.rules.append(self.simulator.faults.add(
-                name, match, times=times, account=self.name, seconds=0))
+                name, match, times=times, account=self.name,
+                seconds=TIMEOUT + .1 if name.startswith('timeout') else 0))
 
     def kill(self, where, count):
         "Kill the process at a point of the next action"
