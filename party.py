@@ -1,7 +1,9 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-from trytond.pool import Pool, PoolMeta
+from sql import Cast
+
 from trytond.model import fields
+from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
 from .common import PayWithMixin
@@ -114,4 +116,24 @@ class Replace(metaclass=PoolMeta):
     def fields_to_replace(cls):
         return super().fields_to_replace() + [
             ('account.payment.stripe.customer', 'party'),
+            ]
+
+
+class Erase(metaclass=PoolMeta):
+    __name__ = 'party.erase'
+
+    def to_erase(self, party_id):
+        pool = Pool()
+        Customer = pool.get('account.payment.stripe.customer')
+        Fingerprint = pool.get('account.payment.stripe.customer.fingerprint')
+        return super().to_erase(party_id) + [
+            # Those not active are deleted at Stripe by cron
+            (Customer, [('party', '=', party_id)], True,
+                ['stripe_token', *map('stripe_error_{}'.format,
+                        ['message', 'code', 'param'])],
+                [None] * 4),
+            (Fingerprint, [('customer.party', '=', party_id)], False,
+                ['fingerprint'],
+                # Not the same as of another
+                [lambda column: Cast(column.table.id, 'VARCHAR')]),
             ]

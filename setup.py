@@ -42,6 +42,7 @@ requires = [
     ]
 test = [
     of_series('proteus'),
+    of_series('trytond_account_invoice'),
     of_series('trytond_account_payment_clearing'),
     of_series('trytond_account_payment_sepa'),
     of_series('trytond_web_shop_vue_storefront_stripe'),
