@@ -155,8 +155,13 @@ def classify(error):
         meaning = StripeUnavailable
     intent = (getattr(details, 'payment_intent', None)
         or getattr(details, 'setup_intent', None))
+    message = getattr(details, 'message', None)
+    if not message:
+        # The text of the library holds the body if it can not be read
+        message = ('HTTP %s' % error.http_status if error.http_body
+            else str(error))
     failure = meaning(
-        error.user_message or str(error),
+        message,
         code=_code(error),
         param=getattr(details, 'param', None) or getattr(error, 'param', None),
         decline_code=getattr(details, 'decline_code', None),

@@ -95,6 +95,22 @@ class StoryTestCase(_StageTestCase):
                     self.standard(story)
                     self.assertTrue(story.rules[0].hits)
 
+    def test_each_fault_at_the_pages(self):
+        "Each fault of Stripe while the payer looks at a page"
+        for i, fault in enumerate(self.engine.HTTP_FAULTS):
+            with self.subTest(fault=fault):
+                story = self.story(
+                    hook=['signed', 'bare', 'polled'][i % 3])
+                id_ = story.add_payment('page', process=False)
+                story.fault(fault)
+                story.checkout(id_)
+                story.checkout(id_)
+                story.pay(id_)
+                story.fault(fault)
+                story.end_page(id_)
+                story.verify()
+                self.assertPayment(story, id_, 'succeeded', 42)
+
     def test_gone_after_confirm(self):
         "Stripe confirms, does not answer, and is gone for three days"
         for way in ['token', 'saved']:

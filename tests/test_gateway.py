@@ -84,6 +84,13 @@ class GatewayTestCase(unittest.TestCase):
                 self.assertEqual(failure.saved, saved)
                 self.assertEqual(rule.hits, 1)
 
+    def test_unreadable(self):
+        "What can not be read is not repeated"
+        self.fault('malformed')
+        failure = self.failure(
+            self.gateway().customers.create, name="Private")
+        self.assertEqual(failure.message, 'HTTP 200')
+
     def test_timeout(self):
         self.fault('timeout_before', seconds=3)
         failure = self.failure(

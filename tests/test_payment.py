@@ -1,6 +1,9 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
+import os
+import subprocess
+import sys
 from decimal import Decimal
 
 from trytond import config
@@ -254,6 +257,33 @@ class PaymentTestCase(StripeTestCase):
             for cache in [
                     Customer._sources_cache, Customer._payment_methods_cache]:
                 self.assertEqual(cache.duration, dt.timedelta(seconds=900))
+
+    def test_durations_of_caches(self):
+        "Test how long the caches last when it is configured"
+        output = subprocess.run([sys.executable, '-c', (
+                    "from trytond.pool import Pool\n"
+                    "Pool.start()\n"
+                    "from trytond.modules.account_payment_stripe.customer "
+                    "import Customer\n"
+                    "print(Customer._sources_cache.duration, "
+                    "Customer._payment_methods_cache.duration)\n")],
+            env=os.environ | {
+                'TRYTOND_ACCOUNT_PAYMENT_STRIPE__SOURCES_CACHE': '60',
+                'TRYTOND_ACCOUNT_PAYMENT_STRIPE__PAYMENT_METHODS': '90',
+                }, check=True, capture_output=True, text=True).stdout
+        self.assertEqual(output.split(), ['0:01:00', '0:01:30'])
+
+    def test_signing_secret(self):
+        "Test the signing secret is asked for when there is a webhook"
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            field = Account.fields_get(['webhook_signing_secret'])[
+                'webhook_signing_secret']
+            for identifier, invisible in [(None, True), ('x', False)]:
+                states = PYSONDecoder({
+                        'webhook_identifier': identifier,
+                        }).decode(field['states'])
+                self.assertIs(bool(states['invisible']), invisible)
 
     def test_not_started_by_other_users(self):
         "Test who can not write payments can not use the buttons"
