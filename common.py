@@ -8,6 +8,7 @@ import uuid
 from sql import For
 
 from trytond import backend, config
+from trytond.exceptions import UserError
 from trytond.i18n import gettext
 from trytond.model import fields
 from trytond.pyson import Bool, Eval
@@ -67,6 +68,15 @@ def failure_message(failure):
     elif isinstance(failure, StripeDenied):
         return gettext('account_payment_stripe.msg_stripe_denied')
     return failure.message
+
+
+def error_message(error):
+    "Return the text that a person can understand about the exception"
+    if isinstance(error, UserError):
+        return error.message
+    return gettext(
+        'account_payment_stripe.msg_unexpected_error',
+        error=error.__class__.__name__)
 
 
 def attempt(func, *args, **kwargs):
@@ -136,6 +146,16 @@ class LeaseMixin:
                 for id_ in ids:
                     cache[cls.__name__].pop(id_, None)
         return cls.browse([i for i in map(int, records) if i in ids])
+
+    @classmethod
+    def stripe_note_error(cls, id_, error):
+        "Show on the record the exception for which a Run could not carry it"
+        for record in cls.stripe_lock([id_]):
+            record.stripe_store(
+                stripe_error_message=error_message(error),
+                stripe_error_code=None,
+                stripe_error_param=None,
+                stripe_leased_until=None)
 
     @classmethod
     def stripe_browse(cls, id_):

@@ -2,9 +2,10 @@
 # this repository contains the full copyright notices and license terms.
 import logging
 
-from sql import Literal, Null
+from sql import Conflict, Literal, Null
 from sql.aggregate import Min
 from sql.conditionals import Coalesce
+from sql.functions import CurrentTimestamp
 
 from trytond import config
 from trytond.cache import MemoryCache
@@ -14,6 +15,7 @@ from trytond.model import (
 from trytond.model.exceptions import AccessError
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval
+from trytond.transaction import Transaction
 from trytond.wizard import Button, StateTransition, StateView, Wizard
 
 from .batch import later
@@ -297,10 +299,17 @@ class Fingerprint(ModelSQL):
                     ('customer', 'in', list({c for c, _ in items})),
                     ('fingerprint', 'in', list({f for _, f in items})),
                     ])}
-        cls.create([{
-                    'customer': customer,
-                    'fingerprint': fingerprint,
-                    } for customer, fingerprint in sorted(set(items) - known)])
+        new = sorted(set(items) - known)
+        if not new:
+            return
+        transaction = Transaction()
+        table = cls.__table__()
+        transaction.connection.cursor().execute(*table.insert(
+                [table.create_uid, table.create_date,
+                    table.customer, table.fingerprint],
+                [[transaction.user, CurrentTimestamp(), *row] for row in new],
+                # The customer may pay twice at the same time
+                on_conflict=Conflict(table)))
 
 
 class Identical(ModelSQL):

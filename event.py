@@ -13,7 +13,8 @@ from trytond.transaction import Transaction, TransactionError
 
 from .batch import later, together
 from .common import (
-    attempt, failure_message, from_timestamp, is_key, to_timestamp)
+    attempt, error_message, failure_message, from_timestamp, is_key,
+    to_timestamp)
 from .gateway import STRIPE_VERSION, StripeFailure, StripeRefused
 
 logger = logging.getLogger(__name__)
@@ -276,7 +277,7 @@ class Event(ModelSQL, ModelView):
             message = failure_message(e)
         except Exception as e:
             logger.exception("event %s failed", event['id'])
-            message = '%s: %s' % (e.__class__.__name__, e)
+            message = error_message(e)
         attempt(fail, message)
         return False
 

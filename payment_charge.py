@@ -171,21 +171,32 @@ class Payment(metaclass=PoolMeta):
             payment.stripe_store(
                 stripe_waiting_for='account', stripe_try_at=None)
 
-    def _stripe_try_later(self, failure):
+    def _stripe_retry_values(self, waiting_for):
         tries = (self.stripe_tries or 0) + 1
+        return {
+            'stripe_waiting_for': waiting_for,
+            'stripe_tries': tries,
+            'stripe_try_at': dt.datetime.now() + min(
+                FIRST_RETRY * 2 ** min(tries - 1, 10), LAST_RETRY),
+            }
+
+    def _stripe_try_later(self, failure):
         attempt = self.stripe_attempt
         if failure.saved and not (
                 attempt is None and isinstance(failure, StripeKeyReused)):
             attempt = (attempt or 0) + 1
         self.stripe_store(
-            stripe_waiting_for=(
+            stripe_attempt=attempt,
+            **self._stripe_retry_values(
                 'stripe' if isinstance(failure, StripeUnavailable)
                 else 'check'),
-            stripe_tries=tries,
-            stripe_try_at=dt.datetime.now() + min(
-                FIRST_RETRY * 2 ** min(tries - 1, 10), LAST_RETRY),
-            stripe_attempt=attempt,
             **self.stripe_error_values(failure))
+
+    @classmethod
+    def stripe_note_error(cls, id_, error):
+        super().stripe_note_error(id_, error)
+        if payment := cls._stripe_hold(id_):
+            payment.stripe_store(**payment._stripe_retry_values('check'))
 
     def _stripe_look_later(self, **values):
         tries = (self.stripe_tries or 0) + 1

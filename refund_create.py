@@ -122,6 +122,12 @@ class Refund(metaclass=PoolMeta):
                     refund.stripe_attempt = (refund.stripe_attempt or 0) + 1
                 refund._stripe_try_later()
 
+    @classmethod
+    def stripe_note_error(cls, id_, error):
+        super().stripe_note_error(id_, error)
+        if refund := cls._stripe_hold(id_):
+            refund._stripe_try_later()
+
     def _stripe_try_later(self):
         self.stripe_tries = tries = (self.stripe_tries or 0) + 1
         self.stripe_try_at = dt.datetime.now() + min(

@@ -124,9 +124,13 @@ class Run:
                     e.fix(carried.locks)
                 time.sleep(0.02)
                 return self._advance(group)
-            # It must not stop the others, it is tried again after its lease
+            # It must not stop the others
             logger.exception("%s,%s failed", self.Model.__name__, carried.id)
             self.failed += 1
+            try:
+                attempt(self.Model.stripe_note_error, carried.id, e)
+            except Exception:
+                logger.exception("nor can it be told")
             return []
         finally:
             # The locks have ended with the transaction

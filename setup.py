@@ -36,7 +36,7 @@ depends = [
 requires = [
     of_series('trytond'),
     *(of_series('trytond_%s' % d) for d in depends),
-    'python-sql >= 1.5',
+    'python-sql >= 1.8',
     'requests >= 2.20',
     STRIPE,
     ]
