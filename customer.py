@@ -3,7 +3,6 @@
 import logging
 
 from sql import Literal, Null
-from sql.aggregate import Min
 from sql.conditionals import Coalesce
 
 from trytond import config
@@ -14,6 +13,7 @@ from trytond.model import (
 from trytond.model.exceptions import AccessError
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval
+from trytond.tools import sql_pairing
 from trytond.wizard import Button, StateTransition, StateView, Wizard
 
 from .batch import later
@@ -311,6 +311,11 @@ class Identical(ModelSQL):
     target = fields.Many2One('account.payment.stripe.customer', "Target")
 
     @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        cls.id._sql_type = 'BIGINT'
+
+    @classmethod
     def table_query(cls):
         Fingerprint = Pool().get('account.payment.stripe.customer.fingerprint')
         source = Fingerprint.__table__()
@@ -320,8 +325,9 @@ class Identical(ModelSQL):
                     (source.fingerprint == target.fingerprint)
                     & (source.customer != target.customer)))
             .select(
-                # Several cards in common are one link
-                Min(source.id).as_('id'),
+                # Several cards in common are one link, and one card may link
+                # many customers
+                sql_pairing(source.customer, target.customer).as_('id'),
                 source.customer.as_('source'),
                 target.customer.as_('target'),
                 group_by=[source.customer, target.customer]))
