@@ -13,7 +13,7 @@ from trytond.i18n import gettext
 from trytond.model import (
     Index, ModelSQL, ModelView, Unique, dualmethod, fields)
 from trytond.pool import Pool
-from trytond.pyson import Eval, TimeDelta
+from trytond.pyson import Bool, Eval, If, TimeDelta
 from trytond.rpc import RPC
 
 from .common import attempt, from_timestamp, is_key, new_key
@@ -121,6 +121,13 @@ class Account(ModelSQL, ModelView):
         if Pool.test:
             cls.__rpc__['webhook'] = RPC(
                 readonly=False, instantiate=0, check_access=False)
+
+    @classmethod
+    def view_attributes(cls):
+        return super().view_attributes() + [
+            ('/tree', 'visual',
+                If(Bool(Eval('error_message')), 'danger', '')),
+            ]
 
     @classmethod
     def default_setup_intent_delay(cls):

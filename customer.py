@@ -12,7 +12,7 @@ from trytond.model import (
     DeactivableMixin, Index, ModelSQL, ModelView, Unique, fields)
 from trytond.model.exceptions import AccessError
 from trytond.pool import Pool
-from trytond.pyson import Bool, Eval
+from trytond.pyson import Bool, Eval, If
 from trytond.tools import sql_pairing
 from trytond.wizard import Button, StateTransition, StateView, Wizard
 
@@ -93,6 +93,14 @@ class Customer(
             'invisible': True,
             },
         help="The digest of what was last sent of the party.")
+    stripe_payment_methods = fields.Function(
+        fields.Text(
+            "Payment Methods",
+            states={
+                'invisible': ~Eval('stripe_payment_methods'),
+                },
+            help="What is saved for the customer at Stripe."),
+        'get_stripe_payment_methods')
     fingerprints = fields.One2Many(
         'account.payment.stripe.customer.fingerprint', 'customer',
         "Fingerprints", readonly=True)
@@ -169,6 +177,17 @@ class Customer(
             ('stripe_customer_id', *clause[1:]),
             ('party.rec_name', *clause[1:]),
             ]
+
+    @classmethod
+    def view_attributes(cls):
+        return super().view_attributes() + [
+            ('/tree', 'visual', If(~Eval('active', True), 'muted',
+                    If(Bool(Eval('stripe_error_message')), 'warning', ''))),
+            ]
+
+    def get_stripe_payment_methods(self, name):
+        return '\n'.join(
+            label for _, label in self.sources() + self.payment_methods())
 
     @fields.depends('active', 'stripe_token', 'stripe_customer_id')
     def on_change_with_stripe_checkout_needed(self, name=None):

@@ -7,7 +7,7 @@ from itertools import groupby
 from trytond.model import Index, ModelSQL, ModelView, Unique, fields
 from trytond.model.exceptions import SQLConstraintError
 from trytond.pool import Pool
-from trytond.pyson import Eval
+from trytond.pyson import Eval, If
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
@@ -117,6 +117,13 @@ class Event(ModelSQL, ModelView):
                     'depends': ['state'],
                     },
                 })
+
+    @classmethod
+    def view_attributes(cls):
+        return super().view_attributes() + [
+            ('/tree/field[@name="state"]', 'visual',
+                If(Eval('state') == 'failed', 'danger', '')),
+            ]
 
     @classmethod
     def handlers(cls):
