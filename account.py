@@ -13,7 +13,7 @@ from trytond.i18n import gettext
 from trytond.model import (
     Index, ModelSQL, ModelView, Unique, dualmethod, fields)
 from trytond.pool import Pool
-from trytond.pyson import Eval, TimeDelta
+from trytond.pyson import Bool, Eval, If, TimeDelta
 from trytond.rpc import RPC
 
 from .common import attempt, from_timestamp, is_key, new_key
@@ -23,6 +23,8 @@ from .gateway import (
     StripeFailure, StripeRefused, connect)
 
 SECTION = 'account_payment_stripe'
+# In seconds
+QUICK_TIMEOUT = 5
 STRIPE_JS = 'https://js.stripe.com/endive/stripe.js'
 
 logger = logging.getLogger(__name__)
@@ -121,6 +123,13 @@ class Account(ModelSQL, ModelView):
                 readonly=False, instantiate=0, check_access=False)
 
     @classmethod
+    def view_attributes(cls):
+        return super().view_attributes() + [
+            ('/tree', 'visual',
+                If(Bool(Eval('error_message')), 'danger', '')),
+            ]
+
+    @classmethod
     def default_setup_intent_delay(cls):
         return dt.timedelta(days=30)
 
@@ -187,12 +196,23 @@ class Account(ModelSQL, ModelView):
     @property
     def gateway(self):
         "The door to Stripe of this account"
+        return self._connect(
+            config.getint(
+                SECTION, 'max_network_retries', default=MAX_NETWORK_RETRIES),
+            config.getfloat(SECTION, 'timeout', default=TIMEOUT))
+
+    @property
+    def quick_gateway(self):
+        "The same that gives up soon, for what a person can do without"
+        timeout = config.getfloat(SECTION, 'timeout', default=TIMEOUT)
+        return self._connect(0, min(timeout, QUICK_TIMEOUT))
+
+    def _connect(self, max_network_retries, timeout):
         return connect(
             self.secret_key,
             api_base=config.get(SECTION, 'api_base', default=API_BASE),
-            max_network_retries=config.getint(
-                SECTION, 'max_network_retries', default=MAX_NETWORK_RETRIES),
-            timeout=config.getfloat(SECTION, 'timeout', default=TIMEOUT),
+            max_network_retries=max_network_retries,
+            timeout=timeout,
             rate_endpoint=self.rate_endpoint or config.getfloat(
                 SECTION, 'rate_endpoint', default=RATE_ENDPOINT),
             rate_total=self.rate_total or config.getfloat(

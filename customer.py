@@ -3,7 +3,6 @@
 import logging
 
 from sql import Conflict, Literal, Null
-from sql.aggregate import Min
 from sql.conditionals import Coalesce
 from sql.functions import CurrentTimestamp
 
@@ -14,7 +13,8 @@ from trytond.model import (
     DeactivableMixin, Index, ModelSQL, ModelView, Unique, fields)
 from trytond.model.exceptions import AccessError
 from trytond.pool import Pool
-from trytond.pyson import Bool, Eval
+from trytond.pyson import Bool, Eval, If
+from trytond.tools import sql_pairing
 from trytond.transaction import Transaction
 from trytond.wizard import Button, StateTransition, StateView, Wizard
 
@@ -23,20 +23,12 @@ from .checkout import CheckoutMixin
 from .common import ErrorMixin, LeaseMixin, failure_message
 from .exceptions import StripeError
 from .gateway import StripeFailure
+from .sources import (
+    label, read_fingerprints, read_payment_methods, read_sources)
 
 SECTION = 'account_payment_stripe'
-BRANDS = {
-    'amex': "American Express",
-    'diners': "Diners Club",
-    'discover': "Discover",
-    'jcb': "JCB",
-    'mastercard': "Mastercard",
-    'unionpay': "UnionPay",
-    'visa': "Visa",
-    }
 
 logger = logging.getLogger(__name__)
-
 
 # Once it is known to Stripe
 _READONLY = {
@@ -95,6 +87,14 @@ class Customer(
             'invisible': True,
             },
         help="The digest of what was last sent of the party.")
+    stripe_payment_methods = fields.Function(
+        fields.Text(
+            "Payment Methods",
+            states={
+                'invisible': ~Eval('stripe_payment_methods'),
+                },
+            help="What is saved for the customer at Stripe."),
+        'get_stripe_payment_methods')
     fingerprints = fields.One2Many(
         'account.payment.stripe.customer.fingerprint', 'customer',
         "Fingerprints", readonly=True)
@@ -172,6 +172,17 @@ class Customer(
             ('party.rec_name', *clause[1:]),
             ]
 
+    @classmethod
+    def view_attributes(cls):
+        return super().view_attributes() + [
+            ('/tree', 'visual', If(~Eval('active', True), 'muted',
+                    If(Bool(Eval('stripe_error_message')), 'warning', ''))),
+            ]
+
+    def get_stripe_payment_methods(self, name):
+        return '\n'.join(
+            label for _, label in self.sources() + self.payment_methods())
+
     @fields.depends('active', 'stripe_token', 'stripe_customer_id')
     def on_change_with_stripe_checkout_needed(self, name=None):
         return bool(
@@ -229,8 +240,9 @@ class Customer(
         if labels is None:
             try:
                 labels = [
-                    (o['id'], _label(o)) for o in read(
-                        self.stripe_account.gateway, self.stripe_customer_id)]
+                    (o['id'], label(o)) for o in read(
+                        self.stripe_account.quick_gateway,
+                        self.stripe_customer_id)]
             except StripeFailure as e:
                 logger.warning("can not list what customer %s has: %s (%s)",
                     self.id, e.code, e.request_id)
@@ -320,6 +332,11 @@ class Identical(ModelSQL):
     target = fields.Many2One('account.payment.stripe.customer', "Target")
 
     @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        cls.id._sql_type = 'BIGINT'
+
+    @classmethod
     def table_query(cls):
         Fingerprint = Pool().get('account.payment.stripe.customer.fingerprint')
         source = Fingerprint.__table__()
@@ -329,8 +346,9 @@ class Identical(ModelSQL):
                     (source.fingerprint == target.fingerprint)
                     & (source.customer != target.customer)))
             .select(
-                # Several cards in common are one link
-                Min(source.id).as_('id'),
+                # Several cards in common are one link, and one card may link
+                # many customers
+                sql_pairing(source.customer, target.customer).as_('id'),
                 source.customer.as_('source'),
                 target.customer.as_('target'),
                 group_by=[source.customer, target.customer]))
@@ -395,67 +413,3 @@ class SourceDetachAsk(ModelView):
             sources.extend(self.customer.sources())
             sources.extend(self.customer.payment_methods())
         return sources
-
-
-def _list_all(list_, customer):
-    "Return dictionaries of all that the list of the customer has"
-    objects = []
-    page = list_(customer, limit=100)
-    objects.extend(page['data'])
-    while page['has_more']:
-        page = list_(
-            customer, limit=100, starting_after=objects[-1]['id'])
-        objects.extend(page['data'])
-    return objects
-
-
-def read_sources(gateway, customer):
-    "Return the dictionaries of the sources of the customer at Stripe"
-    return _list_all(gateway.customers.payment_sources.list, customer)
-
-
-def read_payment_methods(gateway, customer):
-    "Return the dictionaries of the payment methods of the customer at Stripe"
-    # Stripe lists cards that are sources also as payment methods
-    return [
-        m for m in _list_all(gateway.customers.payment_methods.list, customer)
-        if m['id'].startswith('pm_')]
-
-
-def read_fingerprints(gateway, customer):
-    "Return the set of the fingerprints of the cards of the customer"
-    objects = (
-        read_sources(gateway, customer)
-        + read_payment_methods(gateway, customer))
-    return set(filter(None, map(_fingerprint, objects)))
-
-
-def _details(object_):
-    "Return the part of the source or payment method that tells of it"
-    if object_['object'] in {'card', 'bank_account'}:
-        return object_
-    return object_.get(object_.get('type')) or {}
-
-
-def _fingerprint(object_):
-    if object_['object'] == 'card' or object_.get('type') == 'card':
-        return _details(object_).get('fingerprint')
-
-
-def _label(object_):
-    "Return how a person recognizes the source or payment method"
-    details = _details(object_)
-    items = []
-    if brand := details.get('brand'):
-        # Card objects spell them otherwise than payment methods
-        items.append(BRANDS.get(brand.lower(), brand))
-    if last4 := details.get('last4'):
-        items.append('****%s' % last4)
-    if details.get('exp_month') and details.get('exp_year'):
-        items.append('%02d/%d' % (details['exp_month'], details['exp_year']))
-    if not items:
-        items.append((object_.get('type') or object_['object'])
-            .replace('_', ' ').title())
-        if email := details.get('email'):
-            items.append(email)
-    return ' '.join(items)

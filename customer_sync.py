@@ -11,11 +11,11 @@ from trytond.model import ModelView
 from trytond.pool import PoolMeta
 from trytond.transaction import Transaction
 
-from .customer import read_fingerprints
 from .gateway import (
     StripeDenied, StripeFailure, StripeKeyReused, StripeRefused)
 from .pace import paced
 from .run import Run
+from .sources import read_fingerprints
 
 
 class Customer(metaclass=PoolMeta):

@@ -7,19 +7,17 @@ from itertools import groupby
 from trytond.model import Index, ModelSQL, ModelView, Unique, fields
 from trytond.model.exceptions import SQLConstraintError
 from trytond.pool import Pool
-from trytond.pyson import Eval
+from trytond.pyson import Eval, If
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
 from .batch import later, together
 from .common import (
-    attempt, error_message, failure_message, from_timestamp, is_key,
-    to_timestamp)
+    attempt, error_message, failure_message, from_timestamp, is_key)
 from .gateway import STRIPE_VERSION, StripeFailure, StripeRefused
 
 logger = logging.getLogger(__name__)
 
-PAGE = 100
 # How many polled events are applied in one transaction, and by which methods
 GROUP = 50
 TOGETHER = {'stripe_on_charge', 'stripe_on_payment_intent'}
@@ -27,9 +25,6 @@ TOGETHER = {'stripe_on_charge', 'stripe_on_payment_intent'}
 MAX_TYPES = 20
 # Stripe keeps and sends again events for 30 days
 KEEP = dt.timedelta(days=40)
-# Stripe tries that long to deliver an event
-# https://docs.stripe.com/webhooks#automatic-retries
-DELIVERY = dt.timedelta(days=4)
 FIRST_DELAY = dt.timedelta(minutes=5)
 LAST_DELAY = dt.timedelta(days=1)
 
@@ -118,6 +113,13 @@ class Event(ModelSQL, ModelView):
                     'depends': ['state'],
                     },
                 })
+
+    @classmethod
+    def view_attributes(cls):
+        return super().view_attributes() + [
+            ('/tree/field[@name="state"]', 'visual',
+                If(Eval('state') == 'failed', 'danger', '')),
+            ]
 
     @classmethod
     def handlers(cls):
@@ -349,49 +351,6 @@ class Event(ModelSQL, ModelView):
                             })
 
     @classmethod
-    def fetch_new(cls, account):
-        """Apply the events since the last one of the account, oldest first.
-
-        Commits some events at a time, those that fail do not undo others.
-        Raises StripeFailure if they can not be read.
-        """
-        Account = account.__class__
-
-        def move_on(event):
-            Account.write([Account(account.id)], {'last_event': event['id']})
-
-        last = account.last_event
-        for page in _pages_since(account.gateway, last, cls.types()):
-            for events in cls._grouped(page):
-                results = cls.receive_all(account, events, after=move_on)
-                for event, result in zip(events, results):
-                    if result is not None:
-                        last = event['id']
-            if last != page[-1]['id']:
-                # Foreign events cost one write per page
-                attempt(move_on, page[-1])
-                last = page[-1]['id']
-
-    @classmethod
-    def fetch_undelivered(cls, account):
-        """Apply the events that Stripe could not deliver, oldest first.
-
-        Commits some events at a time, those that fail do not undo others.
-        Raises StripeFailure if they can not be read.
-        """
-        params = {}
-        if account.fetched_at:
-            # The others have been seen
-            params['created'] = {
-                'gte': to_timestamp(account.fetched_at - DELIVERY),
-                }
-        for page in _pages_since(
-                account.gateway, None, cls.types(), delivery_success=False,
-                **params):
-            for events in cls._grouped(page):
-                cls.receive_all(account, events)
-
-    @classmethod
     def clean(cls):
         "Delete the events that Stripe does not keep anymore, commits"
         cursor = Transaction().connection.cursor()
@@ -406,38 +365,3 @@ class Event(ModelSQL, ModelView):
 def is_current(event):
     "Return if the object of the event has the shape that is known here"
     return event.get('api_version') == STRIPE_VERSION
-
-
-def _pages_since(gateway, last, types, **params):
-    """Yield lists of dictionaries of the events since the last, oldest first.
-
-    All that Stripe keeps if the last is None or unknown to it.
-    """
-    if types:
-        params['types'] = types
-    params['limit'] = PAGE
-    if last:
-        try:
-            page = gateway.events.list(ending_before=last, **params)
-        except StripeRefused as e:
-            if not e.missing:
-                raise
-            logger.warning("event %s is not kept by Stripe anymore", last)
-            last = None
-    if not last:
-        # They are listed newest first
-        page = gateway.events.list(**params)
-        while page['has_more']:
-            page = gateway.events.list(
-                starting_after=page['data'][-1]['id'], **params)
-        # The last page may be short, so it moves on from the oldest
-        if page['data']:
-            yield page['data'][::-1]
-            page = gateway.events.list(
-                ending_before=page['data'][0]['id'], **params)
-    while page['data']:
-        yield page['data'][::-1]
-        if not page['has_more']:
-            break
-        page = gateway.events.list(
-            ending_before=page['data'][0]['id'], **params)

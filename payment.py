@@ -5,7 +5,7 @@ from sql.conditionals import Coalesce
 from trytond.model import Index, fields
 from trytond.modules.currency.fields import Monetary
 from trytond.pool import PoolMeta
-from trytond.pyson import Eval
+from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
 from .amount import AmountError, from_stripe, to_stripe
@@ -141,6 +141,10 @@ class Payment(
         readonly=True, states=_shown('stripe_lost_amount'))
     stripe_refunds = fields.One2Many(
         'account.payment.stripe.refund', 'payment', "Stripe Refunds",
+        # The party and company are those of the payment
+        context={
+            'stripe_refunds_of_payment': True,
+            },
         states={
             'invisible': (
                 (Eval('process_method') != 'stripe')
@@ -326,8 +330,16 @@ class Payment(
     def view_attributes(cls):
         return super().view_attributes() + [
             ('/form//page[@id="stripe"]', 'states', {
-                    'invisible': Eval('process_method') != 'stripe',
+                    'invisible': (
+                        (Eval('process_method') != 'stripe')
+                        | (~Eval('stripe_token')
+                            & ~Eval('stripe_payment_intent_id')
+                            & ~Eval('stripe_charge_id')
+                            & ~Eval('stripe_error_code'))),
                     }),
+            ('/tree/field[@name="stripe_waiting_for"]', 'visual',
+                If(Eval('stripe_waiting_for').in_(['account', 'check']),
+                    'danger', '')),
             ]
 
     @property

@@ -44,7 +44,7 @@ class Payment(metaclass=PoolMeta):
                     stripe_attempt=self.stripe_attempt + 1)
             else:
                 break
-        self.stripe_set_intent(intent)
+        self.stripe_set_intent(intent, stripe_waiting_for='payer')
         return intent
 
     @property

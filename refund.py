@@ -35,7 +35,15 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
             })
     company = fields.Function(
         fields.Many2One('company.company', "Company"),
-        'on_change_with_company', searcher='search_company')
+        'on_change_with_company', searcher='search_payment_field')
+    party = fields.Function(
+        fields.Many2One(
+            'party.party', "Party",
+            context={
+                'company': Eval('company', -1),
+                },
+            depends=['company']),
+        'on_change_with_party', searcher='search_payment_field')
     currency = fields.Function(
         fields.Many2One('currency.currency', "Currency"),
         'on_change_with_currency')
@@ -68,7 +76,7 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
         states=['submitted', 'approved', 'processing', 'succeeded', 'failed'])
     approved_by = employee_field(
         "Approved by",
-        states=['approved', 'processing', 'succeeded', 'failed'])
+        states=['submitted', 'approved', 'processing', 'succeeded', 'failed'])
     state = fields.Selection([
             ('draft', "Draft"),
             ('submitted', "Submitted"),
@@ -152,8 +160,12 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     def on_change_with_company(self, name=None):
         return self.payment.company if self.payment else None
 
+    @fields.depends('payment', '_parent_payment.party')
+    def on_change_with_party(self, name=None):
+        return self.payment.party if self.payment else None
+
     @classmethod
-    def search_company(cls, name, clause):
+    def search_payment_field(cls, name, clause):
         nested = clause[0][len(name):]
         return [('payment.' + name + nested, *clause[1:])]
 
@@ -179,6 +191,16 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
         for refund in refunds:
             refund.amount = from_stripe(value, refund.currency.code)
         cls.save(refunds)
+
+    @classmethod
+    def view_attributes(cls):
+        of_payment = Eval('stripe_refunds_of_payment', False)
+        return super().view_attributes() + [
+            ('/tree/field[@name="company"]', 'tree_invisible', of_payment),
+            ('/tree/field[@name="party"]', 'tree_invisible', of_payment),
+            ('/tree/field[@name="state"]', 'visual',
+                If(Eval('state') == 'failed', 'danger', '')),
+            ]
 
     def get_rec_name(self, name):
         return '%s (%s)' % (

@@ -160,6 +160,8 @@ class CustomerTestCase(StripeTestCase):
                 self.assertEqual(
                     Ask(customer=payment.stripe_customer).get_sources(),
                     [('', "")])
+                self.assertEqual(
+                    payment.stripe_customer.stripe_payment_methods, '')
         self.simulator.faults.clear()
         # A failure is not kept
         with self.transaction():

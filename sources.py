@@ -1,0 +1,80 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""What a customer has saved at Stripe.
+
+Knows no Tryton model.
+"""
+
+BRANDS = {
+    'amex': "American Express",
+    'diners': "Diners Club",
+    'discover': "Discover",
+    'jcb': "JCB",
+    'mastercard': "Mastercard",
+    'unionpay': "UnionPay",
+    'visa': "Visa",
+    }
+
+
+def _list_all(list_, customer):
+    "Return dictionaries of all that the list of the customer has"
+    objects = []
+    page = list_(customer, limit=100)
+    objects.extend(page['data'])
+    while page['has_more']:
+        page = list_(
+            customer, limit=100, starting_after=objects[-1]['id'])
+        objects.extend(page['data'])
+    return objects
+
+
+def read_sources(gateway, customer):
+    "Return the dictionaries of the sources of the customer at Stripe"
+    return _list_all(gateway.customers.payment_sources.list, customer)
+
+
+def read_payment_methods(gateway, customer):
+    "Return the dictionaries of the payment methods of the customer at Stripe"
+    # Stripe lists cards that are sources also as payment methods
+    return [
+        m for m in _list_all(gateway.customers.payment_methods.list, customer)
+        if m['id'].startswith('pm_')]
+
+
+def read_fingerprints(gateway, customer):
+    "Return the set of the fingerprints of the cards of the customer"
+    objects = (
+        read_sources(gateway, customer)
+        + read_payment_methods(gateway, customer))
+    return set(filter(None, map(_fingerprint, objects)))
+
+
+def _details(object_):
+    "Return the part of the source or payment method that tells of it"
+    if object_['object'] in {'card', 'bank_account'}:
+        return object_
+    return object_.get(object_.get('type')) or {}
+
+
+def _fingerprint(object_):
+    if object_['object'] == 'card' or object_.get('type') == 'card':
+        return _details(object_).get('fingerprint')
+
+
+def label(object_):
+    "Return how a person recognizes the source or payment method"
+    details = _details(object_)
+    items = []
+    if brand := details.get('brand'):
+        # Card objects spell them otherwise than payment methods
+        items.append(BRANDS.get(brand.lower(), brand))
+    if last4 := details.get('last4'):
+        items.append('****%s' % last4)
+    if details.get('exp_month') and details.get('exp_year'):
+        items.append('%02d/%d' % (details['exp_month'], details['exp_year']))
+    if not items:
+        items.append((object_.get('type') or object_['object'])
+            .replace('_', ' ').title())
+        if email := details.get('email'):
+            items.append(email)
+    return ' '.join(items)
