@@ -151,7 +151,7 @@ MUTATIONS = {
             ("            cls.keep_failed(account, event, message)\n"
                 "            if after:", "            if after:")],
         ['test_event_that_fails']),
-    'never read undelivered events': ('event.py', [
+    'never read undelivered events': ('event_fetch.py', [
             ("                account.gateway, None, cls.types(), "
                 "delivery_success=False,\n                **params):",
                 "                account.gateway, None, ['none'], "
