@@ -10,7 +10,7 @@ import time
 import unittest
 from decimal import Decimal
 
-from trytond import backend
+from trytond import backend, config
 from trytond.tests.test_tryton import DB_NAME  # noqa: F401
 
 SECONDS = int(os.environ.get('STRIPE_FAULTS_SECONDS', 30))
@@ -306,6 +306,10 @@ class StoryTestCase(_StageTestCase):
 
     def test_event_while_the_answer_is_slow(self):
         "An event of what a slow answer already tells is not applied"
+        section = 'account_payment_stripe'
+        self.addCleanup(
+            config.set, section, 'timeout', config.get(section, 'timeout'))
+        config.set(section, 'timeout', '10')
         story = self.story()
         id_ = story.add_payment('page', process=False)
         story.checkout(id_)
