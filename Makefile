@@ -6,7 +6,7 @@ PORT ?= 12111
 STORY ?= pay
 N ?= 200
 
-.PHONY: demo test simulator lint faults fuzz bench doc clean
+.PHONY: demo test simulator lint faults mutations fuzz bench doc clean
 
 demo: $(VENV)/installed
 	@ONCE=$(ONCE) $(BIN)/python tests/demo.py $(STORY)
@@ -23,6 +23,9 @@ lint: $(VENV)/installed
 
 faults: $(VENV)/installed
 	@$(BIN)/python tests/faults.py $(N)
+
+mutations: $(VENV)/installed
+	@$(BIN)/python tests/mutations.py
 
 fuzz: $(VENV)/installed
 	@$(BIN)/python tests/fuzz.py $(N)

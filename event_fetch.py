@@ -1,0 +1,99 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import datetime as dt
+import logging
+
+from trytond.pool import PoolMeta
+
+from .common import attempt, to_timestamp
+from .gateway import StripeRefused
+
+PAGE = 100
+# Stripe tries that long to deliver an event
+# https://docs.stripe.com/webhooks#automatic-retries
+DELIVERY = dt.timedelta(days=4)
+
+logger = logging.getLogger(__name__)
+
+
+class Event(metaclass=PoolMeta):
+    "Read the events from Stripe"
+    __name__ = 'account.payment.stripe.event'
+
+    @classmethod
+    def fetch_new(cls, account):
+        """Apply the events since the last one of the account, oldest first.
+
+        Commits some events at a time, those that fail do not undo others.
+        Raises StripeFailure if they can not be read.
+        """
+        Account = account.__class__
+
+        def move_on(event):
+            Account.write([Account(account.id)], {'last_event': event['id']})
+
+        last = account.last_event
+        for page in _pages_since(account.gateway, last, cls.types()):
+            for events in cls._grouped(page):
+                results = cls.receive_all(account, events, after=move_on)
+                for event, result in zip(events, results):
+                    if result is not None:
+                        last = event['id']
+            if last != page[-1]['id']:
+                # Foreign events cost one write per page
+                attempt(move_on, page[-1])
+                last = page[-1]['id']
+
+    @classmethod
+    def fetch_undelivered(cls, account):
+        """Apply the events that Stripe could not deliver, oldest first.
+
+        Commits some events at a time, those that fail do not undo others.
+        Raises StripeFailure if they can not be read.
+        """
+        params = {}
+        if account.fetched_at:
+            # The others have been seen
+            params['created'] = {
+                'gte': to_timestamp(account.fetched_at - DELIVERY),
+                }
+        for page in _pages_since(
+                account.gateway, None, cls.types(), delivery_success=False,
+                **params):
+            for events in cls._grouped(page):
+                cls.receive_all(account, events)
+
+
+def _pages_since(gateway, last, types, **params):
+    """Yield lists of dictionaries of the events since the last, oldest first.
+
+    All that Stripe keeps if the last is None or unknown to it.
+    """
+    if types:
+        params['types'] = types
+    params['limit'] = PAGE
+    if last:
+        try:
+            page = gateway.events.list(ending_before=last, **params)
+        except StripeRefused as e:
+            if not e.missing:
+                raise
+            logger.warning("event %s is not kept by Stripe anymore", last)
+            last = None
+    if not last:
+        # They are listed newest first
+        page = gateway.events.list(**params)
+        while page['has_more']:
+            page = gateway.events.list(
+                starting_after=page['data'][-1]['id'], **params)
+        # The last page may be short, so it moves on from the oldest
+        if page['data']:
+            yield page['data'][::-1]
+            page = gateway.events.list(
+                ending_before=page['data'][0]['id'], **params)
+    while page['data']:
+        yield page['data'][::-1]
+        if not page['has_more']:
+            break
+        page = gateway.events.list(
+            ending_before=page['data'][0]['id'], **params)
