@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import stripe
@@ -230,7 +231,7 @@ class CrashTestCase(unittest.TestCase):
         for event in story.world.objects('event').values():
             body = json.dumps(dict(event, api_version=stripe.api_version))
             header = self.engine.signature(
-                int(self.engine.time.time()), body.encode(), story.secret)
+                int(time.time()), body.encode(), story.secret)
             requests.append((
                     '/%s/r/account_payment_stripe/webhook/%s' % (
                         DB_NAME, story.identifier), body, header))

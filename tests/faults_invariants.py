@@ -1,0 +1,350 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""What must hold at any time, and at the end of a story."""
+import re
+from collections import Counter
+from decimal import Decimal
+
+from trytond.modules.account_payment_stripe.tests.faults_stage import DIGITS
+from trytond.modules.account_payment_stripe.tests.faults_users import (
+    CARDS, GOOD)
+from trytond.pool import Pool
+from trytond.transaction import Transaction
+
+ROUNDS = 5
+SECRETS = re.compile('|'.join([
+            r'sk_test_\w+', r'whsec_\w+', r'_secret_\w{8,}',
+            *CARDS.values()]))
+
+
+class Invariants:
+
+    def _read(self, id_, model='account.payment'):
+        with self.stage.transaction():
+            table = Pool().get(model).__table__()
+            cursor = Transaction().connection.cursor()
+            cursor.execute(*table.select(where=table.id == id_))
+            names = [c[0] for c in cursor.description]
+            row = cursor.fetchone()
+            return dict(zip(names, row)) if row else None
+
+    def first(self, state, capturable=False):
+        "Return the first payment in the state"
+        for id_ in self.payments:
+            row = self._read(id_)
+            if row['state'] == state and (
+                    not capturable or row['stripe_capturable']):
+                return id_
+
+    def _intents_of(self, id_):
+        record = 'account.payment,%s' % id_
+        return [
+            i for i in self.world.objects('payment_intent').values()
+            if i['metadata'].get('tryton_record') == record]
+
+    def _intent_of(self, id_):
+        current = self._read(id_)['stripe_payment_intent_id']
+        for intent in self._intents_of(id_):
+            if intent['id'] == current:
+                return intent
+
+    def _charged(self, id_):
+        record = 'account.payment,%s' % id_
+        return [
+            m for m in self.world.ledger()
+            if m['type'] == 'charge'
+            and m['metadata'].get('tryton_record') == record]
+
+    def _safety(self):
+        "What must hold at any time"
+        for id_ in self.payments:
+            if len(self._charged(id_)) > 1:
+                self.violation('doubled', "payment %s is charged twice", id_)
+        keys = Counter(
+            r['metadata']['tryton_refund']
+            for r in self.world.objects('refund').values()
+            if 'tryton_refund' in r['metadata'])
+        for key, count in keys.items():
+            if count > 1:
+                self.violation('doubled', "refund %s is sent twice", key)
+        if self.stage.watch.unexpected:
+            self.violation(
+                'traceback', "nobody expected\n%s",
+                '\n'.join(self.stage.watch.unexpected))
+        if self.simulator.errors:
+            self.violation(
+                'simulator', "%s", '\n'.join(self.simulator.errors))
+
+    def heal(self):
+        "End all faults and let the crons run a bounded number of times"
+        self.tell("all faults end")
+        self._count_hits()
+        self.simulator.faults.clear()
+        self.plan = self.commit_plan = None
+        self.world.restore_key()
+        self.skew = 0
+        self.work()
+        for round_ in range(ROUNDS):
+            if round_:
+                self.clock.advance(25 * 3600)
+            # First without the help of the events
+            for name in self.CRONS:
+                self._played(lambda: self._cron(*self.CRONS[name]))
+            self._deliver_all()
+            if round_ and self._is_quiet():
+                break
+
+    def _deliver_all(self):
+        for delivery in list(self.deliveries):
+            self._post(delivery, None, False)
+
+    def _is_quiet(self):
+        "If another round could change nothing"
+        if self.deliveries or self.tasks:
+            return False
+        for id_ in self.payments:
+            row = self._read(id_)
+            if row['state'] == 'processing' and not (
+                    row['stripe_waiting_for'] in {'payer', 'capture'}
+                    and row['stripe_tries'] and row['stripe_tries'] > 1):
+                return False
+            if row['stripe_leased_until']:
+                return False
+        if any(r['status'] == 'pending'
+                for r in self.world.objects('refund').values()):
+            return False
+        for id_ in self.refunds:
+            row = self._read(id_, 'account.payment.stripe.refund')
+            if row['state'] in {'approved', 'processing'}:
+                return False
+        for id_ in self.customers:
+            row = self._read(id_, 'account.payment.stripe.customer')
+            if row['stripe_token'] or row['stripe_leased_until']:
+                return False
+        with self.stage.transaction() as transaction:
+            cursor = transaction.connection.cursor()
+            cursor.execute("SELECT count(*) FROM account_payment_stripe_event "
+                "WHERE state = 'failed'")
+            return not cursor.fetchone()[0]
+
+    def _count_hits(self):
+        for rule in self.rules:
+            if rule.hits:
+                self.hits[rule.fault] += 1
+
+    def verify(self):
+        "Heal and compare Tryton with Stripe"
+        self.heal()
+        self._safety()
+        for id_ in self.payments:
+            self._check_payment(id_)
+        for id_ in self.refunds:
+            self._check_refund(id_)
+        for id_ in self.customers:
+            self._check_customer(id_)
+        self._check_events()
+        self._check_mails()
+        self._check_secrets()
+
+    def _check_payment(self, id_):
+        row = self._read(id_)
+        way = self.ways[id_]
+        charged = self._charged(id_)
+        intents = self._intents_of(id_)
+        current = row['stripe_payment_intent_id']
+        code = next(
+            c for c, j in self.journals.items() if j == row['journal'])
+        told = "payment %s is %s (%s, %s, %s)" % (
+            id_, row['state'], row['amount'], row['stripe_waiting_for'],
+            row['stripe_error_message'])
+        if charged:
+            movement, = charged
+            if movement['payment_intent'] != current:
+                self.violation('lost', "%s, charged by %s", told,
+                    movement['payment_intent'])
+            left = self._left(movement)
+            if left:
+                if row['state'] == 'failed':
+                    self.violation('failed but charged', "%s", told)
+                elif row['state'] != 'succeeded':
+                    self.violation('stuck', "%s, charged", told)
+            elif row['state'] != 'failed':
+                self.violation('wrong amount', "%s, nothing left", told)
+            amount = Decimal(left).scaleb(-DIGITS[code])
+            if Decimal(str(row['amount'])) != amount:
+                self.violation('wrong amount', "%s, %s left", told, amount)
+            return
+        if row['state'] == 'succeeded':
+            self.violation('succeeded but not charged', "%s", told)
+        by_id = {i['id']: i for i in intents}
+        for intent in intents:
+            if intent['id'] == current:
+                continue
+            if intent['status'] in {'requires_capture', 'processing'}:
+                self.violation('lost', "%s, but %s is %s", told,
+                    intent['id'], intent['status'])
+            if (intent['id'] in self.seen.get(id_, [])
+                    and intent['status'] != 'canceled'):
+                self.violation('lost', "%s, but a browser can pay %s", told,
+                    intent['id'])
+        intent = by_id.get(current)
+        status = intent and intent['status']
+        if row['state'] == 'processing':
+            if row['stripe_waiting_for'] not in {
+                    'payer', 'capture', 'settlement'}:
+                self.violation('stuck', "%s", told)
+            if row['stripe_intent_status'] != status:
+                self.violation('stuck', "%s, %s is %s at Stripe", told,
+                    row['stripe_intent_status'], status)
+            if (row['stripe_waiting_for'] == 'payer'
+                    and way in GOOD
+                    and not (intent and intent['last_payment_error'])
+                    and status != 'requires_action'):
+                self.violation('stuck', "%s, was never tried", told)
+            if (row['stripe_waiting_for'] == 'capture'
+                    and row['stripe_capture']
+                    and intent['capture_method'] == 'manual'
+                    and not row['stripe_error_message']):
+                self.violation('stuck', "%s, was never captured", told)
+        elif row['state'] == 'failed':
+            if intent and status != 'canceled':
+                self.violation('lost', "%s, but %s is %s", told, current,
+                    status)
+            if (way in GOOD and not self.may_fail[id_]
+                    and not self._was_refused(intents)):
+                self.violation('failed without reason', "%s", told)
+        elif row['state'] == 'draft':
+            if current:
+                self.violation('lost', "%s, has %s", told, current)
+        elif row['state'] == 'submitted':
+            if status in {'requires_capture', 'processing'}:
+                self.violation('stuck', "%s, %s is %s", told, current, status)
+
+    def _was_refused(self, intents):
+        return any(
+            i['last_payment_error'] or i['cancellation_reason'] == 'expired'
+            for i in intents)
+
+    def _left(self, movement):
+        refunded = sum(
+            r['amount'] for r in self.world.objects('refund').values()
+            if r['charge'] == movement['charge']
+            and r['status'] == 'succeeded')
+        lost = sum(
+            d['amount'] for d in self.world.objects('dispute').values()
+            if d['charge'] == movement['charge'] and d['status'] == 'lost')
+        return max(movement['amount'] - refunded - lost, 0)
+
+    def _check_refund(self, id_):
+        row = self._read(id_, 'account.payment.stripe.refund')
+        key = row['stripe_idempotency_key']
+        sent = [
+            r for r in self.world.objects('refund').values()
+            if r['metadata'].get('tryton_refund') == key]
+        told = "refund %s is %s (%s, %s)" % (
+            id_, row['state'], row['amount'], row['stripe_error_message'])
+        if not sent:
+            if row['state'] in {'approved', 'processing'}:
+                self.violation('stuck', "%s, not sent", told)
+            elif row['state'] == 'succeeded':
+                self.violation('wrong amount', "%s, not sent", told)
+            elif row['state'] == 'failed' and not row['stripe_error_message']:
+                self.violation('failed without reason', "%s", told)
+            return
+        refund, = sent
+        state = {
+            'succeeded': 'succeeded', 'failed': 'failed',
+            'canceled': 'failed'}.get(refund['status'], 'processing')
+        if row['state'] != state:
+            self.violation('stuck' if row['state'] == 'processing'
+                else 'wrong amount', "%s, %s at Stripe", told,
+                refund['status'])
+        places = DIGITS[refund['currency']]
+        amount = Decimal(refund['amount']).scaleb(-places)
+        if Decimal(str(row['amount'])) != amount:
+            self.violation('wrong amount', "%s, %s at Stripe", told, amount)
+
+    def _check_customer(self, id_):
+        row = self._read(id_, 'account.payment.stripe.customer')
+        record = 'account.payment.stripe.customer,%s' % id_
+        made = [
+            c['id'] for c in self.world.objects('customer').values()
+            if c['metadata'].get('tryton_record') == record]
+        told = "customer %s has %s (%s)" % (
+            id_, row['stripe_customer_id'], row['stripe_error_message'])
+        if len(made) > 1:
+            self.violation('doubled', "%s, Stripe has %s", told, made)
+        if made != list(filter(None, [row['stripe_customer_id']])):
+            self.violation('lost', "%s, Stripe has %s", told, made)
+        if not made and not row['stripe_error_message']:
+            self.violation('stuck', "%s", told)
+
+    def _check_events(self):
+        "Each event of ours is applied once, nothing foreign is kept"
+        from trytond.modules.account_payment_stripe.event import HANDLERS
+        with self.stage.transaction() as transaction:
+            cursor = transaction.connection.cursor()
+            cursor.execute('SELECT identifier, state, error_message '
+                'FROM account_payment_stripe_event')
+            rows = list(cursor)
+        known = Counter(r[0] for r in rows)
+        for identifier, count in known.items():
+            if count > 1:
+                self.violation('doubled', "event %s is there %s times",
+                    identifier, count)
+        for identifier, state, error in rows:
+            if state != 'applied':
+                self.violation('lost', "event %s is %s: %s", identifier,
+                    state, error)
+        ours = {
+            self._read(p)['stripe_payment_intent_id'] for p in self.payments}
+        events = self.world.objects('event')
+        for id_, event in events.items():
+            if event['type'] not in HANDLERS or self.ahead > 30 * 86400:
+                # The rows of old events are deleted
+                continue
+            object_ = event['data']['object']
+            intent = object_.get('payment_intent')
+            if object_['object'] == 'payment_intent':
+                intent = object_['id']
+            if intent in ours and intent and id_ not in known:
+                self.violation('lost', "event %s %s was dropped", id_,
+                    event['type'])
+        foreign = {
+            i['id'] for i in self.world.objects('payment_intent').values()
+            if i['metadata'].get('tryton_record') == 'sale.sale,1'}
+        for id_ in known:
+            object_ = events[id_]['data']['object']
+            if foreign & {object_['id'], object_.get('payment_intent')}:
+                self.violation('foreign', "event %s is not ours", id_)
+
+    def _check_mails(self):
+        refusals = sum(
+            1 for e in self.world.objects('event').values()
+            if e['type'] == 'payment_intent.payment_failed')
+        if len(self.mails) > refusals:
+            self.violation('e-mail', "%s e-mails for %s refusals",
+                len(self.mails), refusals)
+        for mail in self.mails:
+            self._check_secret(mail.as_string(), "an e-mail")
+
+    def _check_secrets(self):
+        self._check_secret('\n'.join(self.stage.watch.lines), "the log")
+        for page in self.pages:
+            # The page of the payer needs the secret of the intent
+            self._check_secret(
+                re.sub(r'(pi|cuss)_\w*secret_\w+', '', page), "a page")
+        with self.stage.transaction() as transaction:
+            cursor = transaction.connection.cursor()
+            cursor.execute('SELECT * FROM ir_error')
+            for row in cursor:
+                self._check_secret(str(row), "ir.error")
+            cursor.execute('SELECT * FROM account_payment_stripe_event')
+            for row in cursor:
+                self._check_secret(str(row), "an event")
+
+    def _check_secret(self, text, where):
+        if found := SECRETS.search(text):
+            start = max(found.start() - 200, 0)
+            self.violation('secret', "%s is in %s: %s", found.group()[:12],
+                where, text[start:start + 300])

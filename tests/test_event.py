@@ -1,0 +1,204 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import datetime as dt
+from decimal import Decimal
+
+from trytond.pool import Pool
+from trytond.transaction import Transaction
+
+from .case import StripeTestCase
+from .tools import StripeClient
+
+
+class WebhookTestCase(StripeTestCase):
+    "Test the webhook method over RPC"
+
+    def call(self, event):
+        "Return what the method answers to a user without any access"
+        with self.transaction():
+            pool = Pool()
+            User = pool.get('res.user')
+            Account = pool.get('account.payment.stripe.account')
+            users = User.search([('login', '=', 'nobody')])
+            if not users:
+                users = User.create([{'name': "Nobody", 'login': 'nobody'}])
+            user, = users
+        rpc = Account.__rpc__['webhook']
+        with self.transaction(user=user.id):
+            args, kwargs, context, _ = rpc.convert(
+                Account, [self.account], event, {})
+            with Transaction().set_context(context), \
+                    Transaction().set_context(
+                        _check_access=rpc.check_access):
+                return rpc.result(Account.webhook(*args, **kwargs))
+
+    def test_handled(self):
+        "Test True is answered for an event that is applied, once"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        self.world.pay(intent)
+        event = self.payload('payment_intent.succeeded')
+        self.assertIs(self.call(event), True)
+        self.assertIs(self.call(event), True)
+        with self.transaction():
+            pool = Pool()
+            self.assertEqual(
+                pool.get('account.payment')(payment.id).state, 'succeeded')
+            self.assertEqual(pool.get('account.payment.stripe.event').search([
+                        ('account', '=', self.account),
+                        ], count=True), 1)
+
+    def test_no_interest(self):
+        "Test None is answered for what is of no interest"
+        client = StripeClient(self.world.secret_key, self.simulator.url)
+        client.payment_intents.create(
+            amount=100, currency='usd', payment_method='pm_card_visa',
+            confirm=True, return_url='https://example.com')
+        event = self.payload('payment_intent.succeeded')
+        self.assertIsNone(self.call(event))
+        self.assertIsNone(self.call(dict(event, type='invoice.paid')))
+
+    def test_later(self):
+        "Test False is answered for what can not be applied now"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        self.world.pay(intent)
+        client = StripeClient(self.world.secret_key, self.simulator.url)
+        client.refunds.create(payment_intent=intent, amount=100)
+        event = self.payload('charge.refunded')
+        self.simulator.faults.add('503')
+        self.assertIs(self.call(event), False)
+        self.simulator.faults.clear()
+        self.assertIs(self.call(event), True)
+        with self.transaction():
+            self.assertEqual(
+                Pool().get('account.payment')(payment.id).amount,
+                Decimal('41'))
+
+    def test_not_ours(self):
+        "Test the events of another account are of no interest"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        self.world.pay(intent)
+        event = self.payload('payment_intent.succeeded')
+        self.setUp()
+        self.assertIsNone(self.call(event))
+        with self.transaction():
+            self.assertEqual(
+                Pool().get('account.payment')(payment.id).state, 'submitted')
+
+
+class EventsTestCase(StripeTestCase):
+    "Test reading the events"
+
+    def setUp(self):
+        super().setUp()
+        self.client = StripeClient(self.world.secret_key, self.simulator.url)
+
+    def open(self):
+        "Return the id of a payment and of its intent"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            return payment.id, payment.stripe_payment_intent_id
+
+    def fetch(self):
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            Account.fetch_events([Account(self.account)])
+
+    def state(self, id_):
+        with self.transaction():
+            return Pool().get('account.payment')(id_).state
+
+    def test_undelivered(self):
+        "Test the events that the webhook did not get are read"
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            Account.new_identifier([Account(self.account)])
+        self.client.webhook_endpoints.create(
+            url='http://127.0.0.1:9/webhook', enabled_events=['*'])
+        payment, intent = self.open()
+        self.world.webhooks.lose()
+        self.world.pay(intent)
+        self.world.webhooks.flush()
+        self.fetch()
+        self.assertEqual(self.state(payment), 'succeeded')
+
+    def test_last_event_unknown(self):
+        "Test all events are read if Stripe does not know the last one"
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            Account.write(
+                [Account(self.account)], {'last_event': 'evt_unknown'})
+        payment, intent = self.open()
+        self.world.pay(intent)
+        self.fetch()
+        self.assertEqual(self.state(payment), 'succeeded')
+
+    def test_many(self):
+        "Test many events are read in order, each once"
+        for _ in range(60):
+            self.client.payment_intents.create(
+                amount=100, currency='usd', payment_method='pm_card_visa',
+                confirm=True, return_url='https://example.com')
+        payments = [self.open() for _ in range(3)]
+        for _, intent in payments:
+            self.world.pay(intent)
+        self.fetch()
+        for payment, _ in payments:
+            self.assertEqual(self.state(payment), 'succeeded')
+        with self.transaction():
+            pool = Pool()
+            events = pool.get('account.payment.stripe.event').search([
+                    ('account', '=', self.account),
+                    ])
+            # Two for each of our payments
+            self.assertEqual(len(events), 6)
+            account = pool.get(
+                'account.payment.stripe.account')(self.account)
+            self.assertEqual(
+                account.last_event,
+                self.payload('payment_intent.succeeded')['id'])
+
+    def test_failing_does_not_block(self):
+        "Test an event that can not be applied does not block those behind"
+        first, first_intent = self.open()
+        second, second_intent = self.open()
+        self.world.pay(first_intent)
+        self.client.refunds.create(payment_intent=first_intent, amount=200)
+        self.world.pay(second_intent)
+        self.simulator.faults.add(
+            '503', 'GET /v1/payment_intents/%s' % first_intent)
+        self.fetch()
+        self.assertEqual(self.state(second), 'succeeded')
+        with self.transaction():
+            Event = Pool().get('account.payment.stripe.event')
+            failed = Event.search([
+                    ('account', '=', self.account),
+                    ('state', '=', 'failed'),
+                    ])
+            self.assertTrue(failed)
+            self.assertTrue(all(e.error_message for e in failed))
+            Event.write(failed, {
+                    'try_at': dt.datetime.now() - dt.timedelta(seconds=1),
+                    })
+        self.simulator.faults.clear()
+        self.fetch()
+        with self.transaction():
+            self.assertFalse(Event.search([
+                        ('account', '=', self.account),
+                        ('state', '=', 'failed'),
+                        ]))
+            payment = Pool().get('account.payment')(first)
+            self.assertEqual(payment.amount, Decimal('40'))
