@@ -8,13 +8,14 @@ import logging
 import stripe
 from sql.conditionals import Coalesce
 
-from trytond import config
+from trytond import backend, config
 from trytond.i18n import gettext
 from trytond.model import (
     Index, ModelSQL, ModelView, Unique, dualmethod, fields)
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval, If, TimeDelta
 from trytond.rpc import RPC
+from trytond.transaction import Transaction, TransactionError
 
 from .common import attempt, from_timestamp, is_key, new_key
 from .exceptions import StripeKeyModifiedWarning
@@ -307,7 +308,8 @@ class Account(ModelSQL, ModelView):
     def fetch_events(cls, accounts=None):
         """Apply what happened at Stripe, oldest first.
 
-        For accounts with a webhook only the events that were not delivered.
+        Also for accounts with a webhook: it may have been registered late, or
+        been disabled.
         Commits event by event.
         Source: https://docs.stripe.com/webhooks/process-undelivered-events
         """
@@ -317,18 +319,24 @@ class Account(ModelSQL, ModelView):
             accounts = cls.search([])
         for account_id in list(map(int, accounts)):
             account = cls(account_id)
-            Event.try_failed(account)
             try:
+                Event.try_failed(account)
                 if account.webhook_identifier:
                     Event.fetch_undelivered(account)
-                else:
-                    Event.fetch_new(account)
+                Event.fetch_new(account)
+            except (TransactionError, backend.DatabaseOperationalError):
+                raise
             except StripeFailure as e:
                 logger.warning(
                     "can not read the events of account %s: %s (%s)",
                     account_id, e.code, e.request_id)
                 if isinstance(e, StripeDenied):
                     attempt(cls.note_denied, [cls(account_id)], e)
+            except Exception:
+                # It must not stop the other accounts
+                Transaction().rollback()
+                logger.exception(
+                    "can not read the events of account %s", account_id)
             else:
                 attempt(cls._note_fetched, account_id)
         Event.clean()

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import json
+import logging
 from functools import partial
 
 from sql import Literal, Null
@@ -16,6 +17,8 @@ from .gateway import (
 from .pace import paced
 from .run import Run
 from .sources import read_fingerprints
+
+logger = logging.getLogger(__name__)
 
 
 class Customer(metaclass=PoolMeta):
@@ -248,9 +251,17 @@ class Customer(metaclass=PoolMeta):
         customer, = cls.stripe_lock([id_])
         customer_id = customer.stripe_customer_id
         if customer_id:
-            # Stripe answers the same when it is attached already
-            yield paced(
-                gateway.payment_methods.attach, method, customer=customer_id)
+            try:
+                # Stripe answers the same when it is attached already
+                yield paced(
+                    gateway.payment_methods.attach,
+                    method, customer=customer_id)
+            except StripeRefused as e:
+                # Once detached, or without its customer, it is of no use
+                cls._forget_intent(id_, intent_id, close=True)
+                for customer in cls.stripe_lock([id_]):
+                    customer.stripe_store(**customer.stripe_error_values(e))
+                return
         else:
             customer.stripe_payment_method_id = method
             customer.save()
@@ -339,8 +350,13 @@ class Customer(metaclass=PoolMeta):
         "Attach what the intent has set up before it is forgotten"
         method = intent['payment_method']
         if self.stripe_customer_id:
-            gateway.payment_methods.attach(
-                method, customer=self.stripe_customer_id)
+            try:
+                gateway.payment_methods.attach(
+                    method, customer=self.stripe_customer_id)
+            except StripeRefused as e:
+                # Once detached, or without its customer, it is of no use
+                logger.warning("can not attach %s to customer %s: %s (%s)",
+                    method, self.id, e.code, e.request_id)
         elif customer_id := _read_owner(gateway, method):
             # Of a former creation whose answer was lost
             self.stripe_customer_id = customer_id

@@ -32,8 +32,18 @@ class Event(metaclass=PoolMeta):
         def move_on(event):
             Account.write([Account(account.id)], {'last_event': event['id']})
 
-        last = account.last_event
-        for page in _pages_since(account.gateway, last, cls.types()):
+        last, params = account.last_event, {}
+        if not last and account.fetched_at:
+            # There was none
+            params['created'] = {'gte': to_timestamp(account.fetched_at)}
+        elif not last and account.webhook_identifier:
+            # What happened before has been delivered, or is undelivered
+            newest = account.gateway.events.list(limit=1)['data']
+            if newest:
+                attempt(move_on, newest[0])
+            return
+        for page in _pages_since(
+                account.gateway, last, cls.types(), **params):
             for events in cls._grouped(page):
                 results = cls.receive_all(account, events, after=move_on)
                 for event, result in zip(events, results):

@@ -18,3 +18,7 @@ class PaymentPaidError(UserError):
 
 class StripeKeyModifiedWarning(UserWarning):
     pass
+
+
+class StripeIntentUnknownWarning(UserWarning):
+    pass

@@ -6,6 +6,7 @@ Knows no Tryton model, is safe to use from threads.
 """
 import hashlib
 import logging
+import os
 import random
 import threading
 import time
@@ -77,10 +78,10 @@ logger = logging.getLogger(__name__)
 
 
 class _NoBodies(logging.Filter):
-    "Drop the library's debug records because they hold requests and answers"
+    "Drop what the library tells of requests, answers and errors"
 
     def filter(self, record):
-        return record.levelno > logging.DEBUG
+        return record.levelno > logging.INFO
 
 
 logging.getLogger('stripe').addFilter(_NoBodies())
@@ -93,8 +94,10 @@ class StripeFailure(Exception):
     at: the same as Gateway.answered_at.
     saved: if Stripe repeats it for the same idempotency key.
     forbidden: if the key is right but lacks a permission.
+    reading: if nothing was asked to change.
     """
     at = None
+    reading = False
     saved = False
     forbidden = False
 
@@ -149,6 +152,8 @@ def classify(error):
     elif getattr(details, 'type', None) == 'idempotency_error':
         meaning = StripeKeyReused
     elif (error.http_status in {400, 402, 404}
+            # Something on the way says no in other words
+            and details is not None
             and _code(error) not in LATER_CODES):
         meaning = StripeRefused
     else:
@@ -186,9 +191,11 @@ class Moment(NamedTuple):
 
 
 def _answered_at(headers, started):
-    if date := (headers or {}).get('Date'):
-        sent = parsedate_to_datetime(date).timestamp()
-        return Moment(int(sent - (time.monotonic() - started)), int(sent))
+    try:
+        sent = parsedate_to_datetime((headers or {}).get('Date')).timestamp()
+    except (TypeError, ValueError):
+        return None
+    return Moment(int(sent - (time.monotonic() - started)), int(sent))
 
 
 def _code(error):
@@ -263,6 +270,9 @@ class Gateway:
         Raises StripeFailure.
         """
         method, path = OPERATIONS[operation]
+        if not all(i.strip('.') for i in ids):
+            # It would be another path
+            raise StripeRefused("No such object", code='resource_missing')
         path = path.format(*(quote(i, safe='') for i in ids))
         name = ' '.join([operation, *ids])
         for retry in range(self.max_network_retries + 1):
@@ -279,6 +289,11 @@ class Gateway:
                 logger.info("%s: %s %s (%s)",
                     name, failure.__class__.__name__,
                     failure.code or e.http_status, failure.request_id)
+            except Exception as e:
+                # The library stumbles over what something on the way answers
+                failure = StripeUnavailable(e.__class__.__name__)
+                limited = False
+                logger.warning("%s: %s", name, failure)
             else:
                 logger.debug("%s (%s)", name, answer.request_id)
                 self._local.answered_at = _answered_at(answer.headers, started)
@@ -287,6 +302,7 @@ class Gateway:
                 break
             # The library does not try those again, nothing was executed
             time.sleep(random.uniform(.5, 1) * 2 ** retry)
+        failure.reading = method == 'get'
         # Out of the except clause to not keep the library's exception,
         # its body may hold secrets
         raise failure
@@ -303,3 +319,8 @@ def connect(key, api_base=API_BASE, max_network_retries=MAX_NETWORK_RETRIES,
     "Return the Gateway of the secret key, kept for its open connections"
     return Gateway(
         key, api_base, max_network_retries, timeout, rate_endpoint, rate_total)
+
+
+if hasattr(os, 'register_at_fork'):
+    # Two processes must not use the same connection
+    os.register_at_fork(after_in_child=connect.cache_clear)

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from functools import partial
 
-from sql.conditionals import Greatest
+from sql.conditionals import Greatest, Least
 from sql.functions import ClockTimestamp, Extract
 
 from trytond import backend
@@ -21,6 +21,8 @@ __all__ = ['Slots', 'paced']
 
 # How much of a second is reserved at once from the other processes
 AHEAD = 1 / 6
+# The seconds that a call waits for its slot at most
+AT_MOST = 60
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +73,9 @@ class Pace(ModelSQL):
         now = Extract('EPOCH', ClockTimestamp())
         where = (table.key == key) & (table.operation == operation)
         update = table.update(
-            [table.next_at], [Greatest(table.next_at, now) + seconds],
+            # The clock of the database may have been set back
+            [table.next_at],
+            [Greatest(Least(table.next_at, now + AT_MOST), now) + seconds],
             where=where, returning=[table.next_at - seconds - now])
         # Each statement is a transaction of its own, that waits for the
         # others and conflicts with none

@@ -153,7 +153,9 @@ class Payment(metaclass=PoolMeta):
             account.__class__.note_denied([account.__class__(account.id)], e)
             cls._stripe_wait_for_account(id_)
         except StripeFailure as e:
-            if isinstance(e, StripeRefused) and not e.of_intent:
+            if (isinstance(e, StripeRefused)
+                    and not e.of_intent
+                    and not e.reading):
                 yield from cls._stripe_refuse(id_, account.gateway, e)
             elif payment := cls._stripe_hold(id_):
                 payment._stripe_try_later(e)

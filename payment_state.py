@@ -100,7 +100,10 @@ class Payment(metaclass=PoolMeta):
                         'stripe_dispute_reason': state.dispute_reason,
                         'stripe_dispute_status': state.dispute_status,
                         })
-        if state.error_message or state.status == 'succeeded':
+        if (state.error_message
+                or state.status == 'succeeded'
+                # It was an error of ours
+                or self.stripe_waiting_for in {'stripe', 'check'}):
             values.update({
                     'stripe_error_message': state.error_message,
                     'stripe_error_code': state.error_code,

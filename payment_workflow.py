@@ -9,7 +9,8 @@ from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
 from .common import attempt, failure_message, new_key, stripe_amount
-from .exceptions import PaymentPaidError, StripeError
+from .exceptions import (
+    PaymentPaidError, StripeError, StripeIntentUnknownWarning)
 from .gateway import StripeFailure
 from .state import PaymentState
 
@@ -128,7 +129,10 @@ class Payment(metaclass=PoolMeta):
         """
         cls._stripe_release(cls._stripe(payments))
         super().draft(payments)
-        if stripe_payments := cls._stripe(payments):
+        # What was paid meanwhile has been brought to another state
+        stripe_payments = [
+            p for p in cls._stripe(payments) if p.state == 'draft']
+        if stripe_payments:
             cls.write(stripe_payments, {
                     n: None for n in cls._stripe_own_fields()
                     if n not in {'stripe_refunds', 'stripe_tries'}
@@ -186,8 +190,16 @@ class Payment(metaclass=PoolMeta):
                         gateway, payment.stripe_payment_intent_id)
                 elif payment.stripe_charge_id:
                     state = payment.stripe_read()
+                    if state.status == 'requires_capture':
+                        # https://docs.stripe.com/refunds#cancel-payment
+                        gateway.refunds.create(
+                            charge=state.charge,
+                            idempotency_key='%s-release' % state.charge)
+                        state = payment.stripe_read()
                 else:
                     continue
+                if not state:
+                    cls._stripe_warn_unknown(payment)
                 if state and (state.captured or state.status == 'processing'):
                     paid.append(payment)
                 elif state:
@@ -199,6 +211,17 @@ class Payment(metaclass=PoolMeta):
                         error=failure_message(e))) from None
         if paid:
             cls._stripe_tell_paid(paid)
+
+    @classmethod
+    def _stripe_warn_unknown(cls, payment):
+        "The intent may be one of another account, so it could still be paid"
+        Warning = Pool().get('res.user.warning')
+        key = Warning.format('stripe_intent_unknown', [payment])
+        if Warning.check(key):
+            raise StripeIntentUnknownWarning(key, gettext(
+                    'account_payment_stripe.msg_stripe_intent_unknown',
+                    payment=payment.rec_name,
+                    intent=payment.stripe_payment_intent_id))
 
     @classmethod
     def _stripe_tell_paid(cls, payments):

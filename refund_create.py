@@ -4,7 +4,7 @@ import datetime as dt
 
 from sql import Null
 
-from trytond.pool import PoolMeta
+from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
 from .common import stripe_amount
@@ -87,6 +87,13 @@ class Refund(metaclass=PoolMeta):
         return '%s-%s' % (self.stripe_idempotency_key, self.stripe_attempt)
 
     @classmethod
+    def stripe_lock(cls, refunds):
+        # In the same order as events, which find refunds by the payment
+        payments = {r.payment for r in cls.browse(refunds)}
+        Pool().get('account.payment').stripe_lock(sorted(payments, key=int))
+        return super().stripe_lock(refunds)
+
+    @classmethod
     def _stripe_hold(cls, id_):
         for refund in cls.stripe_lock([id_]):
             if refund.state in {'approved', 'processing'}:
@@ -112,6 +119,7 @@ class Refund(metaclass=PoolMeta):
             refund.stripe_store(**refund.stripe_error_values(e))
             if (isinstance(e, StripeRefused)
                     and not e.missing
+                    and not e.reading
                     and not refund.stripe_refund_id):
                 refund.save()
                 cls.fail([refund])
@@ -159,12 +167,12 @@ class Refund(metaclass=PoolMeta):
             gateway.payment_intents.retrieve, gateway, **ids,
             func=PaymentState.read)
         refund = cls._stripe_hold(id_)
+        for payment in payment.__class__.stripe_lock([payment]):
+            payment.stripe_apply(state)
         if refund:
             refund.stripe_apply(answer)
             if refund.state == 'processing':
                 refund._stripe_try_later()
-        for payment in payment.__class__.stripe_lock([payment]):
-            payment.stripe_apply(state)
 
     @classmethod
     def _stripe_find_or_send(cls, id_, gateway, ids):

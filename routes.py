@@ -76,6 +76,8 @@ class Routes(Router):
                 record, = record.__class__.stripe_lock([record])
                 page = record.stripe_checkout_page()
             except (StripeFailure, UserError) as e:
+                # It may have happened in the middle of what Stripe told
+                Transaction().rollback()
                 logger.warning(
                     "can not open checkout of %s: %s", record, e)
                 page = {'unavailable': True}

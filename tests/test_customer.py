@@ -283,6 +283,27 @@ class CustomerTestCase(StripeTestCase):
                 list(self.world.objects('customer')))
             self.assertEqual(len(customer.payment_methods()), 1)
 
+    def test_setup_detached(self):
+        "Test a card that is detached meanwhile does not block the next"
+        for attach in ['stripe_intent_update', 'stripe_checkout']:
+            with self.subTest(attach):
+                with self.transaction():
+                    Customer = Pool().get('account.payment.stripe.customer')
+                    customer, _ = self.create_customer()
+                with self.transaction():
+                    customer = Customer(customer.id)
+                    Customer.stripe_checkout([customer])
+                    intent = customer.stripe_setup_intent_id
+                self.world.pay(intent)
+                method = self.client.setup_intents.retrieve(
+                    intent).payment_method
+                self.client.payment_methods.detach(method)
+                with self.transaction():
+                    getattr(Customer, attach)([Customer(customer.id)])
+                with self.transaction():
+                    self.assertNotEqual(
+                        Customer(customer.id).stripe_setup_intent_id, intent)
+
     def test_setup_again_the_same_day(self):
         "Test each page that adds a card has a setup intent of its own"
         intents = set()

@@ -135,6 +135,31 @@ class EventsTestCase(StripeTestCase):
         self.fetch()
         self.assertEqual(self.state(payment), 'succeeded')
 
+    def test_before_the_webhook(self):
+        "Test what happens before Stripe knows the webhook is read"
+        payment, intent = self.open()
+        self.fetch()
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            Account.new_identifier([Account(self.account)])
+        self.world.pay(intent)
+        self.fetch()
+        self.assertEqual(self.state(payment), 'succeeded')
+
+    def test_first_of_the_webhook(self):
+        "Test what was delivered is not read again"
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            Account.new_identifier([Account(self.account)])
+        payment, intent = self.open()
+        self.world.pay(intent)
+        self.fetch()
+        self.assertEqual(self.state(payment), 'submitted')
+        with self.transaction():
+            self.assertEqual(
+                Account(self.account).last_event,
+                self.payload('payment_intent.succeeded')['id'])
+
     def test_last_event_unknown(self):
         "Test all events are read if Stripe does not know the last one"
         with self.transaction():

@@ -1,9 +1,12 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import logging
+import os
 import unittest
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from operator import attrgetter
+from threading import Thread
 
 import stripe
 
@@ -91,6 +94,44 @@ class GatewayTestCase(unittest.TestCase):
             self.gateway().customers.create, name="Private")
         self.assertEqual(failure.message, 'HTTP 200')
 
+    def test_not_stripe(self):
+        "Nothing but Stripe says no"
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response_only(status)
+                self.send_header('Date', date)
+                self.send_header('Content-Length', str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+        server = HTTPServer(('127.0.0.1', 0), Handler)
+        self.addCleanup(server.server_close)
+        Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.shutdown)
+        gateway = connect(
+            'sk_test_x', 'http://127.0.0.1:%s' % server.server_port, 0, 2)
+        for status in [200, 400, 402, 404, 502]:
+            for body in [
+                    b'<html>', b'[]', b'null', b'{"message": "no"}' if (
+                        status != 200) else b'""', b'{"error": "text"}' if (
+                        status != 200) else b'1', b'\xff']:
+                for date in ['Mon, 23 Nov 2026 05:00:00 GMT', 'now']:
+                    with self.subTest(status=status, body=body, date=date):
+                        failure = self.failure(
+                            gateway.payment_intents.retrieve, 'pi_x')
+                        self.assertIs(type(failure), StripeUnavailable)
+
+    def test_path(self):
+        "An id can not be another path"
+        for id_ in ['', '.', '..']:
+            with self.subTest(id_):
+                failure = self.failure(
+                    self.gateway().customers.payment_sources.delete,
+                    'cus_1', id_)
+                self.assertTrue(failure.missing)
+
     def test_timeout(self):
         self.fault('timeout_before', seconds=3)
         failure = self.failure(
@@ -165,11 +206,26 @@ class GatewayTestCase(unittest.TestCase):
             intent = self.gateway().payment_intents.create(
                 amount=100, currency='usd', description="Private")
             self.failure(self.gateway().payment_intents.confirm, intent['id'])
+            self.failure(
+                self.gateway().payment_methods.create, type='card',
+                card={'token': 'tok_private'})
         log = '\n'.join(cm.output)
         self.assertIn(intent['id'], log)
         for secret in [
-                self.world.secret_key, intent['client_secret'], "Private"]:
+                self.world.secret_key, intent['client_secret'], "Private",
+                'tok_private']:
             self.assertNotIn(secret, log)
+
+    @unittest.skipUnless(hasattr(os, 'fork'), "no processes are forked")
+    def test_fork(self):
+        "A forked process has connections of its own"
+        before = self.gateway()
+        self.assertIs(self.gateway(), before)
+        pid = os.fork()
+        if not pid:
+            os._exit(self.gateway() is before)
+        _, status = os.waitpid(pid, 0)
+        self.assertEqual(status, 0)
 
     def test_own_clients(self):
         "Each key has a client of its own"

@@ -10,6 +10,8 @@ from trytond import config
 from trytond.model.exceptions import AccessError
 from trytond.model.modelview import AccessButtonError
 from trytond.modules.account_payment.exceptions import ProcessError
+from trytond.modules.account_payment_stripe.exceptions import (
+    StripeIntentUnknownWarning)
 from trytond.modules.account_payment_stripe.gateway import (
     STRIPE_VERSION, StripeUnavailable)
 from trytond.pool import Pool
@@ -438,6 +440,68 @@ class PaymentTestCase(StripeTestCase):
             transaction.rollback()
         with self.transaction():
             self.assertEqual(self.reload(payment).state, 'succeeded')
+
+    def test_legacy_fail(self):
+        "Test an authorized charge is released"
+        with self.transaction():
+            payment, charge = self.legacy(capture=False)
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            Payment.fail([self.reload(payment)])
+        self.assertTrue(self.client.charges.retrieve(charge.id).refunded)
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'failed')
+            Payment.stripe_do_pull([payment])
+        with self.transaction():
+            self.assertEqual(self.reload(payment).state, 'failed')
+
+    def test_unknown_intent(self):
+        "Test who forgets an intent that Stripe does not know is warned"
+        for name in ['draft', 'fail']:
+            with self.subTest(name), self.transaction() as transaction:
+                pool = Pool()
+                Payment = pool.get('account.payment')
+                Warning = pool.get('res.user.warning')
+                payment = self.create_payment()
+                Payment.stripe_checkout([payment])
+                if name == 'fail':
+                    Payment.process([payment])
+                payment.stripe_store(stripe_payment_intent_id='pi_unknown')
+                transaction.commit()
+                with self.assertRaises(StripeIntentUnknownWarning) as cm, \
+                        transaction.set_context(_skip_warnings=False):
+                    getattr(Payment, name)([payment])
+                self.assertIn('pi_unknown', cm.exception.message)
+                transaction.rollback()
+                Warning.create([{
+                            'user': transaction.user,
+                            'name': cm.exception.name,
+                            }])
+                getattr(Payment, name)([self.reload(payment)])
+                self.assertIn(
+                    self.reload(payment).state, {'draft', 'failed'})
+
+    def test_error_of_ours(self):
+        "Test an error that is over is not shown anymore"
+        with self.transaction():
+            pool = Pool()
+            Payment = pool.get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            Payment.process([payment])
+        self.simulator.faults.add('503', 'GET /v1/payment_intents/*', times=1)
+        with self.transaction():
+            Payment.stripe_charge([self.reload(payment)])
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.stripe_waiting_for, 'stripe')
+            self.assertTrue(payment.stripe_error_message)
+            Payment.stripe_charge([payment])
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.stripe_waiting_for, 'payer')
+            self.assertIsNone(payment.stripe_error_message)
 
     # Sources that are chargeable later
 
