@@ -27,7 +27,7 @@ def raised(bench):
     bench.at_most("  CPU of one charge", 11,
         result['cpu'] / 1500 * 1000, 'ms')
     result = bench.charge(
-        2000, latency=1, limits=RAISED, rates=BELOW_RAISED, threads=125,
+        2000, latency=1, limits=RAISED, rates=BELOW_RAISED, threads=160,
         processes=2)
     bench.at_least("  with two workers", 95, result['rate'], '/s')
 
