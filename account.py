@@ -54,7 +54,7 @@ class Account(ModelSQL, ModelView):
         states={
             'invisible': ~Eval('last_event'),
             },
-        help="The event up to which Stripe was read, without a webhook.")
+        help="The event up to which Stripe was read.")
     setup_intent_delay = fields.TimeDelta(
         "Setup Intent Delay", required=True,
         domain=[

@@ -38,7 +38,9 @@ class Event(metaclass=PoolMeta):
             params['created'] = {'gte': to_timestamp(account.fetched_at)}
         elif not last and account.webhook_identifier:
             # What happened before has been delivered, or is undelivered
-            newest = account.gateway.events.list(limit=1)['data']
+            # Of the same types, as the list that goes on from it
+            newest = account.gateway.events.list(
+                limit=1, **_filter(cls.types()))['data']
             if newest:
                 attempt(move_on, newest[0])
             return
@@ -74,14 +76,16 @@ class Event(metaclass=PoolMeta):
                 cls.receive_all(account, events)
 
 
+def _filter(types):
+    return {'types': types} if types else {}
+
+
 def _pages_since(gateway, last, types, **params):
     """Yield lists of dictionaries of the events since the last, oldest first.
 
     All that Stripe keeps if the last is None or unknown to it.
     """
-    if types:
-        params['types'] = types
-    params['limit'] = PAGE
+    params.update(_filter(types), limit=PAGE)
     if last:
         try:
             page = gateway.events.list(ending_before=last, **params)
