@@ -70,6 +70,11 @@ def failure_message(failure):
     return failure.message
 
 
+def next_pause(tries, first, last):
+    "Return how long to wait after so many tries, from first up to last"
+    return min(first * 2 ** min(tries - 1, 10), last)
+
+
 def error_message(error):
     "Return the text that a person can understand about the exception"
     if isinstance(error, UserError):

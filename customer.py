@@ -2,20 +2,17 @@
 # this repository contains the full copyright notices and license terms.
 import logging
 
-from sql import Conflict, Literal, Null
+from sql import Literal, Null
 from sql.conditionals import Coalesce
-from sql.functions import CurrentTimestamp
 
 from trytond import config
 from trytond.cache import MemoryCache
 from trytond.i18n import gettext
 from trytond.model import (
-    DeactivableMixin, Index, ModelSQL, ModelView, Unique, fields)
+    DeactivableMixin, Index, ModelSQL, ModelView, fields)
 from trytond.model.exceptions import AccessError
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval, If
-from trytond.tools import sql_pairing
-from trytond.transaction import Transaction
 from trytond.wizard import Button, StateTransition, StateView, Wizard
 
 from .batch import later
@@ -282,76 +279,6 @@ class Customer(
         Fingerprint = Pool().get('account.payment.stripe.customer.fingerprint')
         for fingerprint in fingerprints:
             later(Fingerprint.add, (self.id, fingerprint))
-
-
-class Fingerprint(ModelSQL):
-    __name__ = 'account.payment.stripe.customer.fingerprint'
-
-    customer = fields.Many2One(
-        'account.payment.stripe.customer', "Customer", required=True,
-        ondelete='CASCADE')
-    fingerprint = fields.Char("Fingerprint", required=True)
-
-    @classmethod
-    def __setup__(cls):
-        super().__setup__()
-        t = cls.__table__()
-        cls._sql_constraints = [
-            ('customer_fingerprint_unique',
-                Unique(t, t.customer, t.fingerprint),
-                'account_payment_stripe.msg_customer_fingerprint_unique'),
-            ]
-        cls._sql_indexes.add(Index(t, (t.fingerprint, Index.Equality())))
-
-    @classmethod
-    def add(cls, items):
-        "Store those of the tuples of customer id and fingerprint that are new"
-        known = {
-            (f.customer.id, f.fingerprint) for f in cls.search([
-                    ('customer', 'in', list({c for c, _ in items})),
-                    ('fingerprint', 'in', list({f for _, f in items})),
-                    ])}
-        new = sorted(set(items) - known)
-        if not new:
-            return
-        transaction = Transaction()
-        table = cls.__table__()
-        transaction.connection.cursor().execute(*table.insert(
-                [table.create_uid, table.create_date,
-                    table.customer, table.fingerprint],
-                [[transaction.user, CurrentTimestamp(), *row] for row in new],
-                # The customer may pay twice at the same time
-                on_conflict=Conflict(table)))
-
-
-class Identical(ModelSQL):
-    "Customers with a card in common"
-    __name__ = 'account.payment.stripe.customer.identical'
-
-    source = fields.Many2One('account.payment.stripe.customer', "Source")
-    target = fields.Many2One('account.payment.stripe.customer', "Target")
-
-    @classmethod
-    def __setup__(cls):
-        super().__setup__()
-        cls.id._sql_type = 'BIGINT'
-
-    @classmethod
-    def table_query(cls):
-        Fingerprint = Pool().get('account.payment.stripe.customer.fingerprint')
-        source = Fingerprint.__table__()
-        target = Fingerprint.__table__()
-        return (source
-            .join(target, condition=(
-                    (source.fingerprint == target.fingerprint)
-                    & (source.customer != target.customer)))
-            .select(
-                # Several cards in common are one link, and one card may link
-                # many customers
-                sql_pairing(source.customer, target.customer).as_('id'),
-                source.customer.as_('source'),
-                target.customer.as_('target'),
-                group_by=[source.customer, target.customer]))
 
 
 class SourceDetach(Wizard):

@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 import json
-import logging
 from functools import partial
 
 from sql import Literal, Null
@@ -12,13 +11,10 @@ from trytond.model import ModelView
 from trytond.pool import PoolMeta
 from trytond.transaction import Transaction
 
-from .gateway import (
-    StripeDenied, StripeFailure, StripeKeyReused, StripeRefused)
+from .gateway import StripeDenied, StripeFailure, StripeRefused
 from .pace import paced
 from .run import Run
-from .sources import read_fingerprints
-
-logger = logging.getLogger(__name__)
+from .sources import read_fingerprints, read_owner
 
 
 class Customer(metaclass=PoolMeta):
@@ -162,7 +158,7 @@ class Customer(metaclass=PoolMeta):
             # Of a former creation whose answer was lost
             customer_id = yield paced(
                 gateway.payment_methods.retrieve,
-                gateway, customer.stripe_payment_method_id, func=_read_owner)
+                gateway, customer.stripe_payment_method_id, func=read_owner)
         elif customer.stripe_token:
             params['source'] = customer.stripe_token
         if customer_id:
@@ -314,107 +310,3 @@ class Customer(metaclass=PoolMeta):
             customer.stripe_sent = digest
             customer.stripe_store(**customer.stripe_error_values(None))
             customer.save()
-
-    def _stripe_ensure_intent(self, gateway):
-        if self.stripe_setup_intent_id:
-            intent = gateway.setup_intents.retrieve(
-                self.stripe_setup_intent_id)
-            if intent['status'] == 'succeeded':
-                self._attach_now(gateway, intent)
-            elif intent['status'] == 'canceled':
-                self._end_intent()
-            else:
-                return intent
-        params = {
-            'usage': 'off_session',
-            'automatic_payment_methods': {'enabled': True},
-            'metadata': self.stripe_create_params['metadata'],
-            }
-        if self.stripe_customer_id:
-            params['customer'] = self.stripe_customer_id
-        while True:
-            try:
-                intent = gateway.setup_intents.create(
-                    **params,
-                    idempotency_key='%s-setup' % self.stripe_create_key)
-            except StripeKeyReused:
-                # The former intent has not been shown to anybody
-                self.stripe_attempt = (self.stripe_attempt or 0) + 1
-            else:
-                break
-        self.stripe_setup_intent_id = intent['id']
-        self.save()
-        return intent
-
-    def _attach_now(self, gateway, intent):
-        "Attach what the intent has set up before it is forgotten"
-        method = intent['payment_method']
-        if self.stripe_customer_id:
-            try:
-                gateway.payment_methods.attach(
-                    method, customer=self.stripe_customer_id)
-            except StripeRefused as e:
-                # Once detached, or without its customer, it is of no use
-                logger.warning("can not attach %s to customer %s: %s (%s)",
-                    method, self.id, e.code, e.request_id)
-        elif customer_id := _read_owner(gateway, method):
-            # Of a former creation whose answer was lost
-            self.stripe_customer_id = customer_id
-        else:
-            created = gateway.customers.create(
-                **self.stripe_create_params, payment_method=method,
-                idempotency_key=self.stripe_create_key)
-            self.stripe_customer_id = created['id']
-            self.stripe_sent = self._digest(self.stripe_party_params)
-        self._end_intent()
-
-    def stripe_end_checkout(self):
-        if not self.stripe_setup_intent_id:
-            return
-        gateway = self.stripe_account.gateway
-        intent = gateway.setup_intents.retrieve(
-            self.stripe_setup_intent_id)
-        if intent['status'] == 'succeeded':
-            self._attach_now(gateway, intent)
-            self.__class__.__queue__.find_identical([self])
-
-    @property
-    def stripe_language(self):
-        for lang in self.party.langs:
-            if lang.lang:
-                return lang.lang
-
-    @property
-    def stripe_checkout_result(self):
-        if not self.active:
-            return 'closed'
-        elif self.stripe_setup_intent_id:
-            return 'open'
-        return 'succeeded'
-
-    def stripe_checkout_page(self):
-        "Return what the checkout page needs from Stripe"
-        intent = self.stripe_ensure_intent()
-        if intent['status'] == 'processing':
-            return {'result': 'processing'}
-        return {
-            'mode': 'setup',
-            'client_secret': intent['client_secret'],
-            'customer_secret': None,
-            }
-
-    @classmethod
-    def stripe_on_setup_intent(cls, account, event):
-        intent_id = event['data']['object']['id']
-        customers = cls.search([
-                ('stripe_account', '=', account.id),
-                ('stripe_setup_intent_id', '=', intent_id),
-                ])
-        for customer in cls.stripe_lock(customers):
-            customer.stripe_end_checkout()
-        return bool(customers) or None
-
-
-def _read_owner(gateway, method):
-    "Return the id of the customer to which the payment method is attached"
-    return gateway.payment_methods.retrieve(method)['customer']

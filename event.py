@@ -13,7 +13,8 @@ from trytond.transaction import Transaction, TransactionError
 
 from .batch import later, together
 from .common import (
-    attempt, error_message, failure_message, from_timestamp, is_key)
+    attempt, error_message, failure_message, from_timestamp, is_key,
+    next_pause)
 from .gateway import STRIPE_VERSION, StripeFailure, StripeRefused
 
 logger = logging.getLogger(__name__)
@@ -298,8 +299,8 @@ class Event(ModelSQL, ModelView):
         record.tries += 1
         record.try_at = None
         if again:
-            record.try_at = dt.datetime.now() + min(
-                FIRST_DELAY * 2 ** min(record.tries - 1, 10), LAST_DELAY)
+            record.try_at = dt.datetime.now() + next_pause(
+                record.tries, FIRST_DELAY, LAST_DELAY)
         record.save()
 
     @classmethod

@@ -7,7 +7,7 @@ from sql import Literal, Null
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .common import new_key, stripe_amount
+from .common import new_key, next_pause, stripe_amount
 from .gateway import (
     StripeDenied, StripeFailure, StripeKeyReused, StripeRefused,
     StripeUnavailable)
@@ -178,8 +178,8 @@ class Payment(metaclass=PoolMeta):
         return {
             'stripe_waiting_for': waiting_for,
             'stripe_tries': tries,
-            'stripe_try_at': dt.datetime.now() + min(
-                FIRST_RETRY * 2 ** min(tries - 1, 10), LAST_RETRY),
+            'stripe_try_at': dt.datetime.now() + next_pause(
+                tries, FIRST_RETRY, LAST_RETRY),
             }
 
     def _stripe_try_later(self, failure):
@@ -204,8 +204,8 @@ class Payment(metaclass=PoolMeta):
         tries = (self.stripe_tries or 0) + 1
         self.stripe_store(
             stripe_tries=tries,
-            stripe_try_at=dt.datetime.now() + min(
-                FIRST_LOOK * 2 ** min(tries - 1, 10), LAST_LOOK),
+            stripe_try_at=dt.datetime.now() + next_pause(
+                tries, FIRST_LOOK, LAST_LOOK),
             **values)
 
     @classmethod
@@ -233,8 +233,7 @@ class Payment(metaclass=PoolMeta):
             if payment := cls._stripe_hold(id_):
                 payment._stripe_try_later(e)
         else:
-            payment = cls._stripe_hold(id_)
-            if payment and state:
+            if payment := cls._stripe_hold(id_):
                 payment.stripe_apply(state)
 
     @classmethod

@@ -181,36 +181,57 @@ class Payment(metaclass=PoolMeta):
         brought up to date and committed, and StripeError if Stripe can not be
         asked.
         """
-        paid = []
-        for payment in cls.stripe_lock(payments):
-            gateway = payment.journal.stripe_account.gateway
+        payments = [
+            p for p in cls.stripe_lock(payments)
+            if p.stripe_payment_intent_id or p.stripe_charge_id]
+        if len(payments) > 1:
+            # None is cancelled for who is then refused because of another
+            payments = [
+                p for p, _ in cls._stripe_unpaid(payments, cls.stripe_read)]
+        for payment, state in cls._stripe_unpaid(
+                payments, cls._stripe_end_intent):
+            payment.stripe_apply(state, sure=True)
+
+    @classmethod
+    def _stripe_unpaid(cls, payments, ask):
+        "Return the payments that are not paid, with the state that ask tells"
+        unpaid, paid = [], []
+        for payment in payments:
             try:
-                if payment.stripe_payment_intent_id:
-                    state = PaymentState.cancel(
-                        gateway, payment.stripe_payment_intent_id)
-                elif payment.stripe_charge_id:
-                    state = payment.stripe_read()
-                    if state.status == 'requires_capture':
-                        # https://docs.stripe.com/refunds#cancel-payment
-                        gateway.refunds.create(
-                            charge=state.charge,
-                            idempotency_key='%s-release' % state.charge)
-                        state = payment.stripe_read()
-                else:
-                    continue
-                if not state:
-                    cls._stripe_warn_unknown(payment)
-                if state and (state.captured or state.status == 'processing'):
-                    paid.append(payment)
-                elif state:
-                    payment.stripe_apply(state, sure=True)
+                state = ask(payment)
             except StripeFailure as e:
+                if payment.stripe_payment_intent_id and e.of_intent:
+                    cls._stripe_warn_unknown(payment)
+                    continue
                 raise StripeError(gettext(
                         'account_payment_stripe.msg_payment_not_released',
                         payment=payment.rec_name,
                         error=failure_message(e))) from None
+            if state.captured or state.status == 'processing':
+                paid.append(payment)
+            else:
+                unpaid.append((payment, state))
         if paid:
             cls._stripe_tell_paid(paid)
+        return unpaid
+
+    def _stripe_end_intent(self):
+        """Return the PaymentState after nothing can be paid anymore, unless it
+        is too late for it.
+
+        Raises StripeFailure.
+        """
+        gateway = self.journal.stripe_account.gateway
+        if self.stripe_payment_intent_id:
+            return PaymentState.cancel(gateway, self.stripe_payment_intent_id)
+        state = self.stripe_read()
+        if state.status == 'requires_capture':
+            # https://docs.stripe.com/refunds#cancel-payment
+            gateway.refunds.create(
+                charge=state.charge,
+                idempotency_key='%s-release' % state.charge)
+            state = self.stripe_read()
+        return state
 
     @classmethod
     def _stripe_warn_unknown(cls, payment):

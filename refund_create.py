@@ -7,7 +7,7 @@ from sql import Null
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .common import stripe_amount
+from .common import next_pause, stripe_amount
 from .gateway import (
     StripeDenied, StripeFailure, StripeKeyReused, StripeRefused)
 from .pace import paced
@@ -138,8 +138,8 @@ class Refund(metaclass=PoolMeta):
 
     def _stripe_try_later(self):
         self.stripe_tries = tries = (self.stripe_tries or 0) + 1
-        self.stripe_try_at = dt.datetime.now() + min(
-            FIRST_RETRY * 2 ** min(tries - 1, 10), LAST_RETRY)
+        self.stripe_try_at = dt.datetime.now() + next_pause(
+            tries, FIRST_RETRY, LAST_RETRY)
         self.save()
 
     @classmethod

@@ -49,6 +49,11 @@ def read_fingerprints(gateway, customer):
     return set(filter(None, map(_fingerprint, objects)))
 
 
+def read_owner(gateway, method):
+    "Return the id of the customer to which the payment method is attached"
+    return gateway.payment_methods.retrieve(method)['customer']
+
+
 def _details(object_):
     "Return the part of the source or payment method that tells of it"
     if object_['object'] in {'card', 'bank_account'}:

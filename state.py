@@ -143,16 +143,13 @@ class PaymentState:
     def cancel(cls, gateway, intent):
         """Return the state of the intent after it has been cancelled.
 
-        It is another than canceled if it is too late for it, and None if
-        Stripe does not know the intent.
+        It is another than canceled if it is too late for it.
         Raises StripeFailure.
         """
         try:
             canceled = gateway.payment_intents.cancel(intent)
         except StripeRefused as e:
-            if e.missing:
-                return None
-            elif not e.unexpected_state:
+            if not e.unexpected_state:
                 raise
             return cls.read(gateway, intent=intent)
         return cls.from_intent(canceled, at=gateway.answered_at)

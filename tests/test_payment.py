@@ -465,22 +465,32 @@ class PaymentTestCase(StripeTestCase):
                 Warning = pool.get('res.user.warning')
                 payment = self.create_payment()
                 Payment.stripe_checkout([payment])
+                other = self.create_payment()
+                Payment.stripe_checkout([other])
                 if name == 'fail':
-                    Payment.process([payment])
+                    Payment.process([payment, other])
                 payment.stripe_store(stripe_payment_intent_id='pi_unknown')
                 transaction.commit()
                 with self.assertRaises(StripeIntentUnknownWarning) as cm, \
                         transaction.set_context(_skip_warnings=False):
-                    getattr(Payment, name)([payment])
+                    getattr(Payment, name)([other, payment])
                 self.assertIn('pi_unknown', cm.exception.message)
                 transaction.rollback()
+                self.assertEqual(
+                    self.client.payment_intents.retrieve(
+                        self.reload(other).stripe_payment_intent_id).status,
+                    'requires_payment_method')
                 Warning.create([{
                             'user': transaction.user,
                             'name': cm.exception.name,
                             }])
-                getattr(Payment, name)([self.reload(payment)])
+                with transaction.set_context(_skip_warnings=False):
+                    getattr(Payment, name)(
+                        Payment.browse([payment.id, other.id]))
                 self.assertIn(
                     self.reload(payment).state, {'draft', 'failed'})
+                self.assertEqual(
+                    self.reload(other).state, self.reload(payment).state)
 
     def test_error_of_ours(self):
         "Test an error that is over is not shown anymore"
