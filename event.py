@@ -267,11 +267,7 @@ class Event(ModelSQL, ModelView):
             if after:
                 after(event)
         try:
-            try:
-                return attempt(receive)
-            except SQLConstraintError:
-                # Another process was faster
-                return attempt(receive)
+            return _attempt_first(receive)
         except TransactionError:
             raise
         except StripeFailure as e:
@@ -281,7 +277,7 @@ class Event(ModelSQL, ModelView):
         except Exception as e:
             logger.exception("event %s failed", event['id'])
             message = error_message(e)
-        attempt(fail, message)
+        _attempt_first(fail, message)
         return False
 
     @classmethod
@@ -361,6 +357,14 @@ class Event(ModelSQL, ModelView):
             cursor.execute(*table.delete(
                     where=table.happened_at < dt.datetime.now() - KEEP))
         attempt(delete)
+
+
+def _attempt_first(func, *args):
+    "Attempt again if another process was faster to keep the event"
+    try:
+        return attempt(func, *args)
+    except SQLConstraintError:
+        return attempt(func, *args)
 
 
 def is_current(event):

@@ -11,7 +11,9 @@ import tempfile
 import threading
 import time
 import unittest
+from decimal import Decimal
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 from trytond import backend
@@ -35,7 +37,8 @@ from trytond.wsgi import app  # noqa: E402
 from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
 
 from .tools import (  # noqa: E402
-    create_stripe_account, create_stripe_journal, start_simulator)
+    create_stripe_account, create_stripe_journal, create_stripe_payment,
+    start_simulator)
 
 NAMES = ['chromium', 'chromium-browser', 'google-chrome']
 MAC = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
@@ -94,7 +97,7 @@ class Server:
         return urlunsplit(urlsplit(self.url)[:2] + urlsplit(url)[2:])
 
 
-class BrowserTestCase(unittest.TestCase):
+class CheckoutTestCase(unittest.TestCase):
     """A server, a simulator and a browser for the class; a Stripe account
     with webhook and a page for each test.
 
@@ -201,6 +204,40 @@ class BrowserTestCase(unittest.TestCase):
                 break
             time.sleep(.1)
         self.assertEqual(found, values)
+
+    def payment(self, amount='25.00', reference="Invoice 2026-0042", **values):
+        return create_stripe_payment(
+            self.journal, values.pop('party', self.party), Decimal(amount),
+            reference=reference, reference_type=None, **values)
+
+    def open(self, record, page=None):
+        page = page or self.page
+        page.goto(self.checkout(record))
+        return page
+
+    def pay(self, page=None, name="Pay €25.00"):
+        page = page or self.page
+        page.get_by_role('button', name=name).click()
+
+    def assertEnds(self, heading, page=None):
+        page = page or self.page
+        page.wait_for_url('**/end*')
+        page.get_by_role('heading', name=heading).wait_for()
+
+    def allow(self, status):
+        "Expect that the browser notes an answer with the status"
+        self.noise.append('status of %d' % status)
+
+    def confirmations(self):
+        return [
+            r for r in self.simulator.requests
+            if r['path'].endswith('/confirm')
+            and r['account'] == self.world.name]
+
+    def read(self, url, language=''):
+        request = Request(url, headers={'Accept-Language': language})
+        with urlopen(request) as response:
+            return response.read().decode()
 
 
 def with_warnings(func):

@@ -13,7 +13,7 @@ from trytond.transaction import Transaction
 from trytond.worker import run_task
 
 from .simulator import Simulator
-from .tools import use_stripe
+from .tools import StripeClient, use_stripe
 
 DAY = 24 * 60 * 60
 
@@ -38,6 +38,7 @@ class StripeTestCase(TestCase):
         self.addCleanup(
             lambda: self.assertEqual(self.simulator.errors, []))
         self.world = self.simulator.account(uuid.uuid4().hex)
+        self.client = StripeClient(self.world.secret_key, self.simulator.url)
         with self.transaction():
             pool = Pool()
             Account = pool.get('account.payment.stripe.account')
@@ -91,6 +92,10 @@ class StripeTestCase(TestCase):
     def create_payment(self, **values):
         payment, = self.create_payments(**values)
         return payment
+
+    def reload(self, payment):
+        "Return the payment to be read in this transaction"
+        return Pool().get('account.payment')(payment.id)
 
     def create_customer(self, token='tok_visa'):
         "Return a customer with a payment method and the id of it"

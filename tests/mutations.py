@@ -20,7 +20,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODULE = 'trytond.modules.account_payment_stripe'
-TESTS = MODULE + '.tests.test_faults.StoryTestCase.'
+TESTS = [
+    MODULE + '.tests.test_faults.StoryTestCase',
+    MODULE + '.tests.test_faults_events.EventStoryTestCase',
+    ]
 LEFT_OUT = shutil.ignore_patterns(
     '.git', '.cache', '.venv', '__pycache__', '*.egg-info', 'build')
 # Python finds the copy before any other installation of the module
@@ -220,7 +223,8 @@ def run(copy, tests, cache):
         DB_CACHE=str(cache), PYTHONWARNINGS='ignore',
         PYTHONDONTWRITEBYTECODE='1')
     process = subprocess.run(
-        [sys.executable, '-c', start, '-f', *(TESTS + t for t in tests)],
+        [sys.executable, '-c', start, '-f', *TESTS,
+            *('-k=*.' + t for t in tests)],
         cwd=root, env=env, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return process.returncode, process.stdout
@@ -257,9 +261,9 @@ def main():
         shutil.copytree(ROOT, sound / 'module', ignore=LEFT_OUT)
         tests = sorted({t for n in names for t in MUTATIONS[n][2]})
         code, output = run(sound, tests, cache)
-        if code:
+        if code or 'Ran %d test' % len(tests) not in output:
             print(output)
-            print("the tests fail without any mutation")
+            print("the tests fail, or are not all there, without any mutation")
             return 1
         print('%-42s %-34s %s' % ('mutation', 'failed', 'because'))
 

@@ -24,9 +24,9 @@ CACHE = ROOT / '.cache'
 PACKAGE = 'trytond.modules.account_payment_stripe.tests'
 DATABASES = ['sqlite', 'postgresql']
 USES_DATABASE = re.compile(
-    r'trytond\.tests|from \.(tools|browser|case)|proteus')
+    r'trytond\.tests|from \.(tools|browser|case|faults_case)|proteus')
 # The longest first, so that the cores are busy to the end
-FIRST = ['test_browser', 'test_faults', 'test_scenario', 'test_module']
+FIRST = ['test_faults', 'test_scenario', 'test_browser_pay', 'test_module']
 ACTIVATE = '''
 from trytond.tests.test_tryton import activate_module
 activate_module('account_payment_stripe')
@@ -146,7 +146,8 @@ def main():
             for i, (module, uses) in enumerate(modules(args.modules)):
                 for database in (list(uris) if uses else list(uris)[:1]):
                     name = 'test_%d' % i
-                    if database == 'sqlite' and module != 'test_browser':
+                    if database == 'sqlite' and not module.startswith(
+                            'test_browser'):
                         name = ':memory:'
                     jobs.append(executor.submit(run, module,
                             database if uses else '-',

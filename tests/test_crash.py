@@ -18,6 +18,8 @@ import stripe
 from trytond import backend, config
 from trytond.tests.test_tryton import DB_NAME
 
+from .faults_case import StageTestCase
+
 PACKAGE = 'trytond.modules.account_payment_stripe.tests.'
 SECTION = 'account_payment_stripe'
 
@@ -86,23 +88,16 @@ ACCOUNT = 'account.payment.stripe.account'
 
 @unittest.skipUnless(
     backend.name == 'postgresql', "several processes need PostgreSQL")
-class CrashTestCase(unittest.TestCase):
+class CrashTestCase(StageTestCase):
     "A process that is gone and many at once never charge twice"
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        from . import faults_engine
-        cls.engine = faults_engine
-        cls.stage = faults_engine.Stage()
-        cls.addClassCleanup(cls.stage.close)
         cls.children = Children(cls.stage)
         cls.addClassCleanup(cls.children.stop)
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
-
-    def story(self, **options):
-        return self.engine.Story(self.stage, **options)
 
     def steps(self, job):
         "Return the names of the steps of the job, run to its end"
@@ -236,6 +231,22 @@ class CrashTestCase(unittest.TestCase):
                     '/%s/r/account_payment_stripe/webhook/%s' % (
                         DB_NAME, story.identifier), body, header))
         return {'kind': 'webhooks', 'requests': requests, 'seed': seed}
+
+    def test_failing_at_once(self):
+        "The events that fail arrive at many processes"
+        for round_ in range(4):
+            story = self.story()
+            id_ = story.add_payment('page', process=False)
+            story.checkout(id_)
+            story.pay(id_)
+            for _ in range(3):
+                story.dashboard('refund some', id_)
+            self.stage.simulator.faults.add(
+                '503', 'GET **', account=story.name, times=60)
+            self.children.run(
+                *(self.webhooks(story, seed) for seed in range(6)))
+            self.assertEqual(self.children.unexpected(), [])
+            story.verify()
 
     def test_at_once(self):
         "Crons, workers, users and webhooks on the same payments"

@@ -7,7 +7,6 @@ from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .case import StripeTestCase
-from .tools import StripeClient
 
 
 class WebhookTestCase(StripeTestCase):
@@ -53,8 +52,7 @@ class WebhookTestCase(StripeTestCase):
 
     def test_no_interest(self):
         "Test None is answered for what is of no interest"
-        client = StripeClient(self.world.secret_key, self.simulator.url)
-        client.payment_intents.create(
+        self.client.payment_intents.create(
             amount=100, currency='usd', payment_method='pm_card_visa',
             confirm=True, return_url='https://example.com')
         event = self.payload('payment_intent.succeeded')
@@ -69,8 +67,7 @@ class WebhookTestCase(StripeTestCase):
             Payment.stripe_checkout([payment])
             intent = payment.stripe_payment_intent_id
         self.world.pay(intent)
-        client = StripeClient(self.world.secret_key, self.simulator.url)
-        client.refunds.create(payment_intent=intent, amount=100)
+        self.client.refunds.create(payment_intent=intent, amount=100)
         event = self.payload('charge.refunded')
         self.simulator.faults.add('503')
         self.assertIs(self.call(event), False)
@@ -99,10 +96,6 @@ class WebhookTestCase(StripeTestCase):
 
 class EventsTestCase(StripeTestCase):
     "Test reading the events"
-
-    def setUp(self):
-        super().setUp()
-        self.client = StripeClient(self.world.secret_key, self.simulator.url)
 
     def open(self):
         "Return the id of a payment and of its intent"

@@ -19,25 +19,16 @@ from trytond.pyson import PYSONDecoder, PYSONEncoder
 from trytond.transaction import Transaction
 
 from .case import StripeTestCase
-from .tools import StripeClient
 
 
 class PaymentTestCase(StripeTestCase):
     "Test payments where a scenario is clumsy"
-
-    def setUp(self):
-        super().setUp()
-        self.client = StripeClient(self.world.secret_key, self.simulator.url)
 
     def requests(self, method=None):
         return [
             r for r in self.simulator.requests
             if r['account'] == self.world.name
             and (not method or r['method'] == method)]
-
-    def reload(self, payment):
-        Payment = Pool().get('account.payment')
-        return Payment(payment.id)
 
     def test_keys(self):
         "Test each payment has a key of its own"
@@ -307,155 +298,6 @@ class PaymentTestCase(StripeTestCase):
                         self.assertRaises((AccessError, AccessButtonError)):
                     getattr(Payment, name)([Payment(payment.id)])
 
-    # Charges of an earlier version
-
-    def legacy(self, source='tok_visa', amount=4200, **values):
-        "Return a payment in processing with a charge but no intent"
-        self.world.enable_charges_api()
-        charge = self.client.charges.create(
-            amount=amount, currency='usd', source=source, **values)
-        Payment = Pool().get('account.payment')
-        payment = self.create_payment(
-            stripe_token=source, stripe_chargeable=True)
-        table = Payment.__table__()
-        Transaction().connection.cursor().execute(*table.update(
-                [table.state, table.stripe_charge_id,
-                    table.stripe_capturable, table.stripe_captured],
-                ['processing', charge.id, not charge.captured,
-                    charge.captured],
-                where=table.id == payment.id))
-        return payment, charge
-
-    def test_legacy_pull(self):
-        "Test a payment on a charge is brought to its state"
-        with self.transaction():
-            payment, charge = self.legacy()
-        with self.transaction():
-            payment = self.reload(payment)
-            payment.stripe_do_pull([payment])
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.state, 'succeeded')
-            self.assertEqual(payment.amount, Decimal('42'))
-            self.assertIsNone(payment.stripe_payment_intent_id)
-        self.assertEqual(len(self.world.ledger()), 1)
-
-    def test_legacy_charge(self):
-        "Test a payment on a charge is not charged again"
-        with self.transaction():
-            payment, charge = self.legacy()
-        for _ in range(2):
-            with self.transaction():
-                Payment = Pool().get('account.payment')
-                Payment.stripe_charge()
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.state, 'succeeded')
-            self.assertEqual(payment.stripe_charge_id, charge.id)
-        self.assertEqual(len(self.world.objects('payment_intent')), 0)
-        self.assertEqual(len(self.world.ledger()), 1)
-
-    def test_legacy_capture(self):
-        "Test an authorized charge is captured, in part"
-        with self.transaction():
-            payment, charge = self.legacy(capture=False)
-            Payment = Pool().get('account.payment')
-            Payment.write([payment], {'stripe_capture': False})
-        with self.transaction():
-            payment = self.reload(payment)
-            payment.stripe_do_pull([payment])
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.state, 'processing')
-            self.assertTrue(payment.stripe_capture_needed)
-            payment.amount = Decimal('30')
-            payment.save()
-            Payment.stripe_do_capture([payment])
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.state, 'succeeded')
-            self.assertEqual(payment.amount, Decimal('30'))
-        self.assertEqual([3000], [m['amount'] for m in self.world.ledger()])
-
-    def test_legacy_refund(self):
-        "Test a charge is refunded"
-        with self.transaction():
-            payment, charge = self.legacy()
-        with self.transaction():
-            payment = self.reload(payment)
-            payment.stripe_do_pull([payment])
-        with self.transaction():
-            Refund = Pool().get('account.payment.stripe.refund')
-            refund, = Refund.create([{
-                        'payment': payment.id,
-                        'amount': Decimal('12'),
-                        }])
-            Refund.submit([refund])
-            Refund.approve([refund])
-        with self.transaction():
-            self.assertEqual(Refund(refund.id).state, 'succeeded')
-            self.assertEqual(self.reload(payment).amount, Decimal('30'))
-
-    def test_legacy_events(self):
-        "Test the events of charges without intent"
-        with self.transaction():
-            payment, charge = self.legacy()
-        with self.transaction():
-            Account = Pool().get('account.payment.stripe.account')
-            account = Account(self.account)
-            self.assertTrue(Account.webhook(
-                    [account], self.payload('charge.succeeded')))
-        with self.transaction():
-            self.assertEqual(self.reload(payment).state, 'succeeded')
-        self.client.refunds.create(charge=charge.id, amount=200)
-        with self.transaction():
-            self.assertTrue(Account.webhook(
-                    [Account(self.account)], self.payload('charge.refunded')))
-        with self.transaction():
-            self.assertEqual(self.reload(payment).amount, Decimal('40'))
-        dispute = self.world.dispute(charge.id, amount=1000)
-        self.world.settle_dispute(dispute['id'], won=False)
-        with self.transaction():
-            self.assertTrue(Account.webhook(
-                    [Account(self.account)],
-                    self.payload('charge.dispute.closed')))
-        with self.transaction():
-            self.assertEqual(self.reload(payment).amount, Decimal('30'))
-
-    def test_legacy_draft(self):
-        "Test a payment with a paid charge is not set back to draft"
-        with self.transaction():
-            payment, charge = self.legacy()
-            Payment = Pool().get('account.payment')
-            table = Payment.__table__()
-            Transaction().connection.cursor().execute(*table.update(
-                    [table.state], ['submitted'],
-                    where=table.id == payment.id))
-        with self.transaction() as transaction:
-            payment = self.reload(payment)
-            with self.assertRaises(Exception) as cm:
-                Payment.draft([payment])
-            self.assertEqual(
-                cm.exception.__class__.__name__, 'PaymentPaidError')
-            transaction.rollback()
-        with self.transaction():
-            self.assertEqual(self.reload(payment).state, 'succeeded')
-
-    def test_legacy_fail(self):
-        "Test an authorized charge is released"
-        with self.transaction():
-            payment, charge = self.legacy(capture=False)
-        with self.transaction():
-            Payment = Pool().get('account.payment')
-            Payment.fail([self.reload(payment)])
-        self.assertTrue(self.client.charges.retrieve(charge.id).refunded)
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.state, 'failed')
-            Payment.stripe_do_pull([payment])
-        with self.transaction():
-            self.assertEqual(self.reload(payment).state, 'failed')
-
     def test_unknown_intent(self):
         "Test who forgets an intent that Stripe does not know is warned"
         for name in ['draft', 'fail']:
@@ -512,8 +354,6 @@ class PaymentTestCase(StripeTestCase):
             payment = self.reload(payment)
             self.assertEqual(payment.stripe_waiting_for, 'payer')
             self.assertIsNone(payment.stripe_error_message)
-
-    # Sources that are chargeable later
 
     def test_source_chargeable(self):
         "Test a source is charged when it has become chargeable"

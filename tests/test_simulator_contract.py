@@ -11,7 +11,7 @@ import stripe
 from .simulator import schema
 from .simulator.api import ENDPOINTS
 from .simulator.objects import ABSENT, KINDS
-from .simulator.testing import RETURN_URL, SimulatorTestCase
+from .simulator.testing import OFFLINE, RETURN_URL, SimulatorTestCase
 
 # Endpoints that the package's services don't have
 OTHER_PATHS = {
@@ -251,9 +251,7 @@ class ObjectsTestCase(SimulatorTestCase):
         customer, method = self.customer('pm_card_visa', email='a@b.c')
         paid = self.paid(
             method.id, customer=customer.id, capture_method='automatic')
-        self.paid(
-            'pm_sepaDebit_success_at', mandate_data={
-                'customer_acceptance': {'type': 'offline', 'offline': {}}})
+        self.paid('pm_sepaDebit_success_at', mandate_data=OFFLINE)
         self.paid('pm_card_authenticationRequired')
         self.paid('pm_card_visa', capture_method='manual')
         self.refused(self.paid, 'pm_card_visa_chargeDeclined')

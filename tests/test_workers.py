@@ -18,6 +18,8 @@ from trytond import config as trytond_config
 from trytond.pool import Pool
 from trytond.tests.test_tryton import DB_NAME
 
+from .faults_case import StageTestCase
+
 SECTION = 'account_payment_stripe'
 PAYMENTS = 60
 LIMIT = 120
@@ -25,16 +27,8 @@ LIMIT = 120
 
 @unittest.skipUnless(
     backend.name == 'postgresql', "several processes need PostgreSQL")
-class WorkersTestCase(unittest.TestCase):
+class WorkersTestCase(StageTestCase):
     "Workers and crons share the payments, and some of them are killed"
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        from . import faults_engine
-        cls.engine = faults_engine
-        cls.stage = faults_engine.Stage()
-        cls.addClassCleanup(cls.stage.close)
 
     def setUp(self):
         super().setUp()

@@ -15,6 +15,8 @@ import stripe
 from .simulator import Simulator
 
 RETURN_URL = 'https://example.com/return'
+# How a bank debit is agreed to without a browser
+OFFLINE = {'customer_acceptance': {'type': 'offline', 'offline': {}}}
 
 
 class Receiver:
