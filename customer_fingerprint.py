@@ -5,7 +5,7 @@ from sql.functions import CurrentTimestamp
 
 from trytond.model import Index, ModelSQL, Unique, fields
 from trytond.pool import Pool
-from trytond.tools import sql_pairing
+from trytond.tools import sql_pairing, unpair
 from trytond.transaction import Transaction
 
 
@@ -62,10 +62,18 @@ class Identical(ModelSQL):
         cls.id._sql_type = 'BIGINT'
 
     @classmethod
+    def read(cls, ids, fields_names):
+        # The id is computed but tells the source, which has an index
+        sources = sorted({unpair(i)[0] for i in ids})
+        with Transaction().set_context(_stripe_identical_sources=sources):
+            return super().read(ids, fields_names)
+
+    @classmethod
     def table_query(cls):
         Fingerprint = Pool().get('account.payment.stripe.customer.fingerprint')
         source = Fingerprint.__table__()
         target = Fingerprint.__table__()
+        sources = Transaction().context.get('_stripe_identical_sources')
         return (source
             .join(target, condition=(
                     (source.fingerprint == target.fingerprint)
@@ -76,4 +84,7 @@ class Identical(ModelSQL):
                 sql_pairing(source.customer, target.customer).as_('id'),
                 source.customer.as_('source'),
                 target.customer.as_('target'),
+                where=(
+                    fields.SQL_OPERATORS['in'](source.customer, sources)
+                    if sources else None),
                 group_by=[source.customer, target.customer]))

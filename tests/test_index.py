@@ -38,6 +38,7 @@ class IndexTestCase(StripeTestCase):
             Payment = pool.get('account.payment')
             Refund = pool.get('account.payment.stripe.refund')
             Customer = pool.get('account.payment.stripe.customer')
+            Party = pool.get('party.party')
             self.models = list(map(pool.get, MODELS))
             customer, method = self.create_customer()
             payment = self.create_payment(
@@ -58,9 +59,12 @@ class IndexTestCase(StripeTestCase):
             # The years are spread and the keys are unique
             multiply(
                 Event, event.id, ROWS, identifier="'evt_' || i",
-                happened_at="now() - i * interval '1 minute'")
+                happened_at="now() - i * interval '41 days' / %d" % ROWS)
+            party = multiply(
+                Party, self.party, ROWS, code="'%s-' || i" % uuid.uuid4().hex)
             multiply(
                 Customer, customer.id, ROWS,
+                party='%d + i' % (party - 1),
                 stripe_checkout_id="md5('customer' || i)",
                 stripe_customer_id="'cus_' || i",
                 stripe_setup_intent_id='NULL', stripe_token='NULL')
@@ -160,6 +164,53 @@ class IndexTestCase(StripeTestCase):
                     'cron create customers': Customer.stripe_create,
                     'cron setup intents': Customer.stripe_intent_update,
                     'cron delete customers': Customer.stripe_delete,
+                    }.items():
+                with self.subTest(name):
+                    self.assert_indexed(func)
+
+    def test_way(self):
+        "Queries on the way of a payment, and of its events, use indexes"
+        with self.transaction() as transaction:
+            pool = Pool()
+            Account = pool.get('account.payment.stripe.account')
+            Customer = pool.get('account.payment.stripe.customer')
+            Payment = pool.get('account.payment')
+            Party = pool.get('party.party')
+            account = Account(self.account)
+            customer, = Customer.search([('party', '=', self.party)])
+            method, = [i for i, _ in customer.payment_methods()]
+
+            def pay():
+                payment = self.create_payment(
+                    stripe_customer=customer,
+                    stripe_customer_payment_method=method)
+                transaction.commit()
+                Payment.process([payment])
+                transaction.commit()
+                Payment.stripe_charge([payment])
+                self.assertEqual(self.reload(payment).state, 'succeeded')
+
+            def press():
+                payment = self.create_payment()
+                Payment.stripe_checkout([payment])
+                Payment.process([payment])
+                Payment.stripe_do_pull([payment])
+                Payment.draft([Payment.copy([payment])[0]])
+                Payment.fail([payment])
+
+            def rename():
+                Party.write([customer.party], {'name': "Renamed"})
+                transaction.commit()
+            for name, func in {
+                    'charge': pay,
+                    'buttons': press,
+                    'read events': lambda: Account.fetch_events([account]),
+                    'change of a party': rename,
+                    'fingerprints': lambda: customer.find_identical([customer]),
+                    'identical customers':
+                    lambda: Customer(customer.id).identical_customers,
+                    'identical parties':
+                    Party(self.party)._payment_identical_parties,
                     }.items():
                 with self.subTest(name):
                     self.assert_indexed(func)
