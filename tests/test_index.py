@@ -206,7 +206,8 @@ class IndexTestCase(StripeTestCase):
                     'buttons': press,
                     'read events': lambda: Account.fetch_events([account]),
                     'change of a party': rename,
-                    'fingerprints': lambda: customer.find_identical([customer]),
+                    'fingerprints':
+                    lambda: customer.find_identical([customer]),
                     'identical customers':
                     lambda: Customer(customer.id).identical_customers,
                     'identical parties':
