@@ -48,41 +48,43 @@ class Account(ModelSQL, ModelView):
         states={
             'invisible': ~Eval('webhook_identifier'),
             },
-        help="The Stripe's signing secret of the webhook.")
+        help="The signing secret of the webhook at Stripe.")
     last_event = fields.Char(
         "Last Event", readonly=True,
         states={
             'invisible': ~Eval('last_event'),
             },
-        help="The event up to which Stripe was read.")
+        help="The last event that was read from Stripe.")
     setup_intent_delay = fields.TimeDelta(
         "Setup Intent Delay", required=True,
         domain=[
             ('setup_intent_delay', '>=', TimeDelta()),
             ],
-        help="The delay before cancelling setup intent not succeeded.")
+        help="The delay after which a setup intent that has not succeeded "
+        "is canceled.")
     rate_endpoint = fields.Integer(
         "Requests per Endpoint",
         domain=['OR',
             ('rate_endpoint', '=', None),
             ('rate_endpoint', '>', 0),
             ],
-        help="How many requests per second are made at most to an endpoint.\n"
+        help="The maximum number of requests per second "
+        "for each kind of request.\n"
         "Leave empty for the default.")
     rate_total = fields.Integer(
-        "Requests in All",
+        "Requests in Total",
         domain=['OR',
             ('rate_total', '=', None),
             ('rate_total', '>', 0),
             ],
-        help="How many requests per second are made at most.\n"
+        help="The maximum number of requests per second in total.\n"
         "Leave empty for the default.")
     error_message = fields.Char(
         "Error", readonly=True,
         states={
             'invisible': ~Eval('error_message'),
             },
-        help="What Stripe said when it last refused the secret key.")
+        help="The answer of Stripe when it last refused the secret key.")
 
     error_forbidden = fields.Boolean(
         "Error Forbidden", readonly=True,

@@ -209,7 +209,7 @@ class ErrorMixin:
             'invisible': ~Eval('stripe_error_code'),
             })
     stripe_error_param = fields.Char(
-        "Stripe Error Param", readonly=True,
+        "Stripe Error Parameter", readonly=True,
         states={
             'invisible': ~Eval('stripe_error_param'),
             })

@@ -50,7 +50,7 @@ class Customer(
             },
         help="The party that is registered at Stripe.")
     stripe_account = fields.Many2One(
-        'account.payment.stripe.account', "Account", required=True,
+        'account.payment.stripe.account', "Stripe Account", required=True,
         states={
             **_READONLY,
             })
@@ -90,7 +90,7 @@ class Customer(
             states={
                 'invisible': ~Eval('stripe_payment_methods'),
                 },
-            help="What is saved for the customer at Stripe."),
+            help="The payment methods saved for the customer at Stripe."),
         'get_stripe_payment_methods')
     fingerprints = fields.One2Many(
         'account.payment.stripe.customer.fingerprint', 'customer',

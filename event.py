@@ -65,7 +65,7 @@ class Event(ModelSQL, ModelView):
     _rec_name = 'identifier'
 
     account = fields.Many2One(
-        'account.payment.stripe.account', "Account", required=True,
+        'account.payment.stripe.account', "Stripe Account", required=True,
         readonly=True, ondelete='CASCADE')
     identifier = fields.Char("Identifier", required=True, readonly=True)
     type = fields.Char("Type", required=True, readonly=True)

@@ -34,6 +34,9 @@ MAX_NETWORK_RETRIES = 3
 RATE_ENDPOINT = 24
 RATE_TOTAL = 95
 RATE_TOTAL_TEST = 24
+RATES = {
+    'payment_intents.search': 18,
+    }
 
 # Codes that mean "later" though their status says "no"
 LATER_CODES = frozenset(
@@ -60,6 +63,7 @@ OPERATIONS = {
     'payment_intents.confirm': ('post', '/v1/payment_intents/{}/confirm'),
     'payment_intents.create': ('post', '/v1/payment_intents'),
     'payment_intents.retrieve': ('get', '/v1/payment_intents/{}'),
+    'payment_intents.search': ('get', '/v1/payment_intents/search'),
     'payment_intents.update': ('post', '/v1/payment_intents/{}'),
     'payment_methods.attach': ('post', '/v1/payment_methods/{}/attach'),
     'payment_methods.create': ('post', '/v1/payment_methods'),
@@ -260,6 +264,11 @@ class Gateway:
 
     def __getattr__(self, name):
         return _Operation(self, name)
+
+    def rate(self, operation):
+        "Return how many requests per second a Run makes of the operation"
+        return min(
+            self.rate_endpoint, RATES.get(operation, self.rate_endpoint))
 
     def request(self, operation, *ids, **params):
         """Return the dictionary that Stripe answers.

@@ -108,7 +108,8 @@ class Slots:
         gateway = operation.gateway
         return max(
             self._take(
-                gateway.identity, operation.name, gateway.rate_endpoint),
+                gateway.identity, operation.name,
+                gateway.rate(operation.name)),
             self._take(gateway.identity, '*', gateway.rate_total))
 
     def _take(self, key, operation, rate):

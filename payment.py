@@ -129,7 +129,7 @@ class Payment(
     stripe_capturable_amount = Monetary(
         "Authorized", currency='currency', digits='currency', readonly=True,
         states=_shown('stripe_capturable_amount'),
-        help="What can be captured.")
+        help="The amount that can be captured.")
     stripe_captured_amount = Monetary(
         "Captured", currency='currency', digits='currency', readonly=True,
         states=_shown('stripe_captured_amount'))
@@ -158,16 +158,16 @@ class Payment(
     stripe_waiting_for = fields.Selection([
             (None, ""),
             ('payer', "Payer"),
-            ('stripe', "Stripe to Answer"),
-            ('account', "Valid Key of the Account"),
+            ('stripe', "Answer from Stripe"),
+            ('account', "Valid Secret Key"),
             ('settlement', "Settlement"),
             ('capture', "Capture"),
-            ('check', "Check of its Error"),
+            ('check', "Review of the Error"),
             ], "Waiting for", readonly=True, sort=False,
         states=_shown('stripe_waiting_for'))
     stripe_try_at = fields.DateTime(
-        "Next Try", readonly=True, states=_shown('stripe_try_at'),
-        help="When Stripe will be asked again.")
+        "Next Check", readonly=True, states=_shown('stripe_try_at'),
+        help="The date and time at which Stripe will be asked again.")
     stripe_tries = fields.Integer("Tries", readonly=True)
     stripe_state_at = fields.Timestamp("State at", readonly=True)
     stripe_payment_method_id = fields.Char(
@@ -202,6 +202,9 @@ class Payment(
                     (Coalesce(t.stripe_payment_intent_id, ''),
                         Index.Range())),
                 Index(t, (Coalesce(t.stripe_charge_id, ''), Index.Range())),
+                Index(
+                    t,
+                    (Coalesce(t.stripe_idempotency_key, ''), Index.Range())),
                 Index(t, (Coalesce(t.stripe_token, ''), Index.Range())),
                 Index(t, (Coalesce(t.stripe_checkout_id, ''), Index.Range())),
                 Index(

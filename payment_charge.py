@@ -241,6 +241,9 @@ class Payment(metaclass=PoolMeta):
         payment = cls._stripe_hold(id_)
         if not payment:
             return
+        if not (payment.stripe_payment_intent_id or payment.stripe_charge_id):
+            yield from cls._stripe_recover(id_, gateway)
+            payment = cls.stripe_browse(id_)
         if payment.stripe_payment_intent_id or payment.stripe_charge_id:
             payment, state = yield from cls._stripe_read(id_, gateway)
             if not payment:

@@ -258,9 +258,11 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def stripe_on_payment_intent(cls, account, event):
         intent = event['data']['object']
-        payments = cls._stripe_find(account, intent=intent['id'])
+        if payments := cls._stripe_find(account, intent=intent['id']):
+            return cls._stripe_apply_event(
+                payments, event, PaymentState.from_intent)
         return cls._stripe_apply_event(
-            payments, event, PaymentState.from_intent)
+            cls._stripe_adopt(account, intent), event)
 
     @classmethod
     def stripe_on_charge(cls, account, event):

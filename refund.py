@@ -95,11 +95,11 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     stripe_attempt = fields.Integer("Stripe Attempt", readonly=True)
     stripe_tries = fields.Integer("Tries", readonly=True)
     stripe_try_at = fields.DateTime(
-        "Next Try", readonly=True,
+        "Next Check", readonly=True,
         states={
             'invisible': ~Eval('stripe_try_at'),
             },
-        help="When Stripe will be asked again.")
+        help="The date and time at which Stripe will be asked again.")
 
     @classmethod
     def __setup__(cls):

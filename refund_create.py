@@ -177,17 +177,16 @@ class Refund(metaclass=PoolMeta):
     @classmethod
     def _stripe_find_or_send(cls, id_, gateway, ids):
         "Return the dictionary of the refund at Stripe"
-        refund = cls(id_)
-        if refund.state == 'processing' or refund.stripe_attempt is None:
-            # It may have been sent without that the answer arrived
-            answer = yield paced(
-                gateway.refunds.list, gateway, refund._stripe_is_mine(),
-                **ids, func=_find)
-            if answer:
-                return answer
-            refund = cls._stripe_hold(id_)
-            if not refund:
-                return
+        # It may have been sent without that the answer arrived, or after the
+        # backup from which the database is restored
+        answer = yield paced(
+            gateway.refunds.list, gateway, cls(id_)._stripe_is_mine(),
+            **ids, func=_find)
+        if answer:
+            return answer
+        refund = cls._stripe_hold(id_)
+        if not refund:
+            return
         if refund.state != 'processing':
             refund.stripe_store(stripe_try_at=None)
             # Committed before it is sent

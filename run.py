@@ -9,6 +9,7 @@ with a lease.
 import datetime as dt
 import logging
 import time
+from bisect import bisect
 from collections import defaultdict
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
@@ -34,6 +35,8 @@ THREADS = 48
 # How many answers are written in one transaction at most
 GROUP = 20
 REPORT = 5
+# How many of the records that were asked for are searched at once
+ASKED = 1000
 
 logger = logging.getLogger(__name__)
 
@@ -229,7 +232,7 @@ class _Claims:
         self.last = 0
         self.exhausted = False
 
-    def _condition(self, table):
+    def _condition(self, table, ids):
         now = dt.datetime.now()
         condition = (
             self.where(table)
@@ -238,33 +241,40 @@ class _Claims:
                 | (table.stripe_leased_until <= now)
                 # The clock of the server was set back
                 | (table.stripe_leased_until > now + LEASE)))
-        if self.ids is not None:
-            condition &= fields.SQL_OPERATORS['in'](
-                table.id, [i for i in self.ids if i > self.last])
+        if ids is not None:
+            condition &= fields.SQL_OPERATORS['in'](table.id, ids)
         return condition
+
+    def _asked(self):
+        "Return the ids that are still asked for, None for all"
+        if self.ids is not None:
+            return self.ids[bisect(self.ids, self.last):]
 
     def take(self, limit):
         "Return the ids of records that nobody else carries now, commits"
-        if self.exhausted or limit <= 0:
-            return []
-        if self.ids is not None and not any(i > self.last for i in self.ids):
-            self.exhausted = True
-            return []
-        ids = attempt(self._take, limit)
-        if ids:
-            self.last = ids[-1]
-        else:
-            self.exhausted = True
-        return ids
+        while not self.exhausted and limit > 0:
+            asked = self._asked()
+            if asked is not None:
+                # Those far behind are not searched each time
+                asked = asked[:ASKED]
+            ids = attempt(self._take, limit, asked) if asked != [] else []
+            if ids:
+                self.last = ids[-1]
+                return ids
+            elif asked:
+                self.last = asked[-1]
+            else:
+                self.exhausted = True
+        return []
 
-    def _take(self, limit):
+    def _take(self, limit, asked):
         transaction = Transaction()
         database = transaction.database
         cursor = transaction.connection.cursor()
         table = self.Model.__table__()
         select = table.select(
-            table.id, where=self._condition(table), order_by=[table.id],
-            limit=limit)
+            table.id, where=self._condition(table, asked),
+            order_by=[table.id], limit=limit)
         if database.has_select_for():
             For = database.get_select_for_skip_locked()
             select.for_ = For('UPDATE')
@@ -285,6 +295,6 @@ class _Claims:
         cursor = Transaction().connection.cursor()
         table = self.Model.__table__()
         cursor.execute(*table.select(
-                Count(table.id), where=self._condition(table)))
+                Count(table.id), where=self._condition(table, self._asked())))
         count, = cursor.fetchone()
         return count

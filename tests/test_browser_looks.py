@@ -155,7 +155,7 @@ class LooksTestCase(CheckoutTestCase):
             message, title = get_email(
                 'account.payment.stripe.email_checkout',
                 pool.get('account.payment')(payment.id), [lang])
-        self.assertEqual(title, "Your payment needs your attention")
+        self.assertEqual(title, "Your payment could not be completed")
         body = message.get_body(('html',)).get_content()
         for viewport, name in [(DESKTOP, 'mail'), (PHONE, 'mail-phone')]:
             page = self.open_page(viewport)

@@ -112,14 +112,14 @@ class PayTestCase(CheckoutTestCase):
         challenge(page).get_by_role('button', name="Fail").click()
         alert = page.get_by_role('alert')
         alert.wait_for()
-        self.assertIn("bank has not confirmed", alert.inner_text())
+        self.assertIn("bank could not confirm", alert.inner_text())
         self.assertBecomes(payment, state='submitted',
             stripe_error_code='payment_intent_authentication_failure')
 
         page.goto(page.url + '/end')
         self.assertEnds("Payment not completed")
         self.assertIn(
-            "bank has not confirmed", page.get_by_role('alert').inner_text())
+            "bank could not confirm", page.get_by_role('alert').inner_text())
         page.get_by_role('link', name="Try again").click()
         fill_card(page)
         self.pay()

@@ -59,7 +59,7 @@ class TroubleTestCase(CheckoutTestCase):
         payment.click('fail')
         self.page.goto(url)
         self.page.get_by_role(
-            'heading', name="This payment is not open anymore").wait_for()
+            'heading', name="This payment is no longer open").wait_for()
         self.take(self.page, 'closed')
 
     def test_not_paid(self):
@@ -91,7 +91,7 @@ class TroubleTestCase(CheckoutTestCase):
         page.route('**/confirm', lose)
         self.pay()
         page.get_by_role('alert').wait_for()
-        self.assertIn("did not work", page.get_by_role('alert').inner_text())
+        self.assertIn("went wrong", page.get_by_role('alert').inner_text())
         page.unroute('**/confirm')
         self.pay()
         self.assertEnds("Payment received")
@@ -118,6 +118,22 @@ class TroubleTestCase(CheckoutTestCase):
         self.simulator.faults.clear()
         self.page.goto(url)
         fill_card(self.page)
+
+    def test_stripe_unreachable_customer(self):
+        "Who adds a payment method is not told of a payment"
+        self.allow(503)
+        Customer = Model.get('account.payment.stripe.customer')
+        customer = Customer(party=self.party, stripe_account=self.account)
+        customer.save()
+        page = self.open(customer)
+        fill_card(page)
+        self.simulator.faults.add('down')
+        self.addCleanup(self.simulator.faults.clear)
+        response = page.goto(page.url + '/end')
+        self.assertEqual(response.status, 503)
+        alert = page.get_by_role('alert').inner_text()
+        self.assertIn("check back in a few minutes", alert)
+        self.assertNotIn("pay again", alert)
 
     def test_no_stripe_js(self):
         self.noise.append('net::ERR')

@@ -135,6 +135,9 @@ class IndexTestCase(StripeTestCase):
             for name, func in {
                     'intent': lambda: receive(
                         'payment_intent.succeeded', id='pi_none'),
+                    'forgotten intent': lambda: receive(
+                        'payment_intent.succeeded', id='pi_none',
+                        status='succeeded', metadata={'tryton_key': 'none'}),
                     'charge': lambda: receive(
                         'charge.succeeded', id='ch_none'),
                     'refund': lambda: receive(

@@ -6,31 +6,31 @@ from pathlib import Path
 
 import polib
 
+from trytond.pool import Pool
+from trytond.tests.test_tryton import (
+    TestCase, activate_module, with_transaction)
+
+MODULE = 'account_payment_stripe'
 LOCALE = Path(__file__).resolve().parent.parent / 'locale'
 PLACEHOLDER = re.compile(r'%\(\w+\)[sd]|%%|\[\d+:|\n')
+
+
+def texts(file):
+    "Return the set of the contexts and texts of the PO file"
+    return {(e.msgctxt, e.msgid) for e in file}
+
+
+def translations():
+    "Return a dictionary of the PO file of each language"
+    return {p.stem: polib.pofile(str(p)) for p in LOCALE.glob('*.po')}
 
 
 class LocaleTestCase(unittest.TestCase):
     "Test the translations"
 
-    @classmethod
-    def setUpClass(cls):
-        cls.files = {
-            p.stem: polib.pofile(str(p)) for p in LOCALE.glob('*.po')}
-
-    def test_languages(self):
-        "Each language translates the same"
-        self.assertGreaterEqual(self.files.keys(), {'de', 'es', 'fr'})
-        keys = {
-            language: {(e.msgctxt, e.msgid) for e in file}
-            for language, file in self.files.items()}
-        for language in keys:
-            with self.subTest(language=language):
-                self.assertEqual(keys[language], keys['de'])
-
     def test_entries(self):
         "Nothing is left to translate and the placeholders are the same"
-        for language, file in self.files.items():
+        for language, file in translations().items():
             for entry in file:
                 with self.subTest(language=language, text=entry.msgid):
                     self.assertTrue(entry.msgstr)
@@ -38,3 +38,36 @@ class LocaleTestCase(unittest.TestCase):
                     self.assertEqual(
                         sorted(PLACEHOLDER.findall(entry.msgstr)),
                         sorted(PLACEHOLDER.findall(entry.msgid)))
+                    self.assertEqual(
+                        'python-format' in entry.flags,
+                        '%(' in entry.msgid)
+
+
+class LocaleSourceTestCase(TestCase):
+    "Test the translations are those of the sources"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        activate_module(MODULE)
+
+    @with_transaction()
+    def test_languages(self):
+        "Each language translates each text and no other"
+        pool = Pool()
+        Set = pool.get('ir.translation.set', type='wizard')
+        Translation = pool.get('ir.translation')
+        # The texts of views and reports are only collected on demand
+        session, _, _ = Set.create()
+        Set.execute(session, {}, 'set_')
+        source = texts(polib.pofile(
+                Translation.translation_export('en', MODULE).decode()))
+        self.assertLessEqual({
+                'field', 'help', 'model', 'report', 'selection', 'view',
+                'wizard_button'},
+            {context.split(':')[0] for context, _ in source})
+        files = translations()
+        self.assertGreaterEqual(files.keys(), {'de', 'es', 'fr'})
+        for language, file in files.items():
+            with self.subTest(language=language):
+                self.assertEqual(texts(file), source)

@@ -14,6 +14,7 @@ from trytond.modules.account_payment_stripe.exceptions import (
     StripeIntentUnknownWarning)
 from trytond.modules.account_payment_stripe.gateway import (
     STRIPE_VERSION, StripeUnavailable)
+from trytond.modules.account_payment_stripe.run import ASKED
 from trytond.pool import Pool
 from trytond.pyson import PYSONDecoder, PYSONEncoder
 from trytond.transaction import Transaction
@@ -185,6 +186,29 @@ class PaymentTestCase(StripeTestCase):
             refund = Refund(refund.id)
             Refund.approve([refund])
             self.assertEqual(self.requests(), [])
+
+    def test_many_asked(self):
+        "Test the payments that are charged may be far behind others"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payments = Payment.create([{
+                        'company': self.company,
+                        'journal': self.journal,
+                        'kind': 'receivable',
+                        'party': self.party,
+                        'amount': Decimal('42.00'),
+                        'date': dt.date.today(),
+                        }] * (2 * ASKED))
+            payment = self.create_payment(
+                stripe_token='tok_visa', stripe_chargeable=True)
+            table = Payment.__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.state], ['processing'],
+                    where=table.id == payment.id))
+        with self.transaction():
+            Payment.stripe_charge([*payments, self.reload(payment)])
+        with self.transaction():
+            self.assertEqual(self.reload(payment).state, 'succeeded')
 
     def test_rolled_back(self):
         "Test nothing is sent of what is rolled back"
