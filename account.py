@@ -4,6 +4,7 @@ import datetime as dt
 import hmac
 import json
 import logging
+import time
 
 import stripe
 from sql.conditionals import Coalesce
@@ -26,6 +27,8 @@ from .gateway import (
 SECTION = 'account_payment_stripe'
 # In seconds
 QUICK_TIMEOUT = 5
+# Cron reads the events more often
+PAUSE = dt.timedelta(hours=1)
 STRIPE_JS = 'https://js.stripe.com/endive/stripe.js'
 
 logger = logging.getLogger(__name__)
@@ -85,23 +88,25 @@ class Account(ModelSQL, ModelView):
             'invisible': ~Eval('error_message'),
             },
         help="The answer of Stripe when it last refused the secret key.")
-
-    error_forbidden = fields.Boolean(
-        "Error Forbidden", readonly=True,
+    error_operation = fields.Char(
+        "Error Operation", readonly=True,
         states={
             'invisible': True,
             },
-        help="The key lacks a permission.")
+        help="What the secret key lacks the permission for.")
     fetched_at = fields.Timestamp(
         "Fetched at", readonly=True,
         states={
             'invisible': True,
             },
         help="When the events were last read.")
-
-    @classmethod
-    def default_error_forbidden(cls):
-        return False
+    resumed_at = fields.Timestamp(
+        "Resumed at", readonly=True,
+        states={
+            'invisible': True,
+            },
+        help="When the events were read again after a pause, "
+        "such as after a restore of the database.")
 
     @classmethod
     def __setup__(cls):
@@ -150,7 +155,8 @@ class Account(ModelSQL, ModelView):
         default = default.copy() if default is not None else {}
         for name in [
                 'webhook_identifier', 'webhook_signing_secret', 'last_event',
-                'error_message', 'fetched_at']:
+                'error_message', 'error_operation', 'fetched_at',
+                'resumed_at']:
             default.setdefault(name)
         return super().copy(accounts, default=default)
 
@@ -194,6 +200,7 @@ class Account(ModelSQL, ModelView):
         if mode == 'write' and 'secret_key' in field_names:
             cls.write([a for a in accounts if a.error_message], {
                     'error_message': None,
+                    'error_operation': None,
                     })
 
     @property
@@ -228,14 +235,29 @@ class Account(ModelSQL, ModelView):
 
     @dualmethod
     def note_denied(cls, accounts, failure):
-        """Show on the accounts what Stripe said of the key, None: nothing.
+        """Show on the accounts what Stripe said of the key.
 
         Writes only a change.
         """
-        values = {
-            'error_message': failure.message if failure else None,
-            'error_forbidden': failure.forbidden if failure else False,
-            }
+        cls._note(accounts,
+            error_message=failure.message,
+            error_operation=failure.operation if failure.forbidden else None)
+
+    @classmethod
+    def note_accepted(cls, accounts, since):
+        """Show nothing anymore on the accounts whose key is accepted.
+
+        since: the monotonic time after which the operation must have
+        succeeded for which a permission was missing.
+        """
+        cls._note([
+                a for a in accounts
+                if not a.error_operation
+                or a.gateway.succeeded.get(a.error_operation, 0) >= since],
+            error_message=None, error_operation=None)
+
+    @classmethod
+    def _note(cls, accounts, **values):
         cls.write([
                 a for a in accounts
                 if any(getattr(a, n) != v for n, v in values.items())],
@@ -297,14 +319,22 @@ class Account(ModelSQL, ModelView):
         return all(results) if results else None
 
     @classmethod
-    def _note_fetched(cls, account_id):
+    def _note_fetched(cls, account_id, since):
         account = cls(account_id)
         # The clock of the server may jump and events must not be left out
         if at := account.gateway.answered_at:
-            cls.write([account], {'fetched_at': from_timestamp(at.first)})
-        # Another permission may still be missing
-        if not account.error_forbidden:
-            cls.note_denied([account], None)
+            values = {'fetched_at': from_timestamp(at.first)}
+            if account.is_behind:
+                values['resumed_at'] = values['fetched_at']
+            cls.write([account], values)
+        cls.note_accepted([account], since)
+
+    @property
+    def is_behind(self):
+        "If the events have not been read for long, or never"
+        # It is of Stripe's clock
+        now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
+        return not self.fetched_at or now - self.fetched_at > PAUSE
 
     @classmethod
     def fetch_events(cls, accounts=None):
@@ -321,6 +351,7 @@ class Account(ModelSQL, ModelView):
             accounts = cls.search([])
         for account_id in list(map(int, accounts)):
             account = cls(account_id)
+            since = time.monotonic()
             try:
                 Event.try_failed(account)
                 if account.webhook_identifier:
@@ -340,5 +371,5 @@ class Account(ModelSQL, ModelView):
                 logger.exception(
                     "can not read the events of account %s", account_id)
             else:
-                attempt(cls._note_fetched, account_id)
+                attempt(cls._note_fetched, account_id, since)
         Event.clean()

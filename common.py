@@ -4,6 +4,9 @@
 import datetime as dt
 import time
 import uuid
+from collections import defaultdict
+from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 from sql import For
 
@@ -12,7 +15,7 @@ from trytond.exceptions import UserError
 from trytond.i18n import gettext
 from trytond.model import fields
 from trytond.pyson import Bool, Eval
-from trytond.transaction import Transaction
+from trytond.transaction import Transaction, TransactionError
 
 from .amount import AmountError, to_stripe
 from .batch import locked
@@ -20,6 +23,8 @@ from .exceptions import StripeAmountError
 from .gateway import StripeDenied, StripeUnavailable
 
 _EPOCH = dt.datetime(1970, 1, 1)
+# The context is no place for it, as the tasks that are queued inherit it
+_told = WeakKeyDictionary()
 
 
 def from_timestamp(seconds):
@@ -84,29 +89,69 @@ def error_message(error):
         error=error.__class__.__name__)
 
 
+@contextmanager
+def told_by_stripe():
+    "Let payments take the state that Stripe told, without asking it again"
+    transaction = Transaction()
+    before = _told.get(transaction)
+    _told[transaction] = True
+    try:
+        yield
+    finally:
+        _told[transaction] = before
+
+
+def is_told_by_stripe():
+    return bool(_told.get(Transaction()))
+
+
+def take_locks(locks):
+    "Take the locks that were missing, as a new transaction does"
+    transaction = Transaction()
+    for table in locks.get('_lock_tables', []):
+        transaction.database.lock(transaction.connection, table)
+        transaction._locked_tables.add(table)
+    for table, ids in locks.get('_lock_records', {}).items():
+        transaction.database.lock_records(transaction.connection, table, ids)
+        transaction._locked_records[table].update(ids)
+
+
+def forget_locks():
+    "The locks have ended with the commit or the roll back"
+    transaction = Transaction()
+    transaction._locked_tables = set()
+    transaction._locked_records = defaultdict(set)
+
+
 def attempt(func, *args, **kwargs):
     """Return the result of func after it has been committed.
 
     Starts func over, in a new transaction, when the database reports a
-    conflict.
+    conflict or a lock has to be taken first.
     Anything else that it raises has been rolled back.
     """
     transaction = Transaction()
     retry = config.getint('database', 'retry')
+    locks = {}
     for count in range(retry + 1):
         try:
+            take_locks(locks)
             result = func(*args, **kwargs)
             transaction.commit()
-        except backend.DatabaseOperationalError:
+        except (TransactionError, backend.DatabaseOperationalError) as e:
             transaction.rollback()
             if count == retry:
                 raise
+            if isinstance(e, TransactionError):
+                e.fix(locks)
             time.sleep(0.02 * (count + 1))
         except BaseException:
             transaction.rollback()
             raise
         else:
             return result
+        finally:
+            forget_locks()
 
 
 class LeaseMixin:

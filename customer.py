@@ -208,30 +208,33 @@ class Customer(
     def on_modification(cls, mode, customers, field_names=None):
         super().on_modification(mode, customers, field_names=field_names)
         if mode == 'write':
-            for customer in customers:
-                customer.clear_stripe_caches()
+            cls.clear_stripe_caches()
 
-    def clear_stripe_caches(self):
+    @classmethod
+    def clear_stripe_caches(cls):
         "Forget what Stripe said of the sources and payment methods"
-        self._sources_cache.clear()
-        self._payment_methods_cache.clear()
+        cls._sources_cache.clear()
+        cls._payment_methods_cache.clear()
 
     def sources(self):
         """Return the list of id and label of the sources of the customer.
 
-        It is empty if Stripe can not be asked.
+        It is empty if Stripe can not be asked or the user has no access.
         """
         return self._cached(self._sources_cache, read_sources)
 
     def payment_methods(self):
         """Return the list of id and label of the payment methods.
 
-        It is empty if Stripe can not be asked.
+        It is empty if Stripe can not be asked or the user has no access.
         """
         return self._cached(self._payment_methods_cache, read_payment_methods)
 
     def _cached(self, cache, read):
-        if not self.stripe_customer_id:
+        ModelAccess = Pool().get('ir.model.access')
+        # Anybody can call the methods of selections, with any customer
+        if not self.stripe_customer_id or not ModelAccess.check(
+                self.__name__, 'read', raise_exception=False):
             return []
         labels = cache.get(self.id)
         if labels is None:
@@ -312,8 +315,6 @@ class SourceDetach(Wizard):
                             'account_payment_stripe.msg_source_customer',
                             customer=customer.rec_name))
                 gateway.payment_methods.detach(source)
-            elif source.startswith('src_'):
-                gateway.sources.detach(customer.stripe_customer_id, source)
             else:
                 gateway.customers.payment_sources.delete(
                     customer.stripe_customer_id, source)

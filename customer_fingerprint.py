@@ -63,8 +63,11 @@ class Identical(ModelSQL):
 
     @classmethod
     def read(cls, ids, fields_names):
+        if not {'source', 'target'}.issuperset(fields_names):
+            # Others may be read of the customers, whose sources are not these
+            return super().read(ids, fields_names)
         # The id is computed but tells the source, which has an index
-        sources = sorted({unpair(i)[0] for i in ids})
+        sources = sorted({unpair(i)[0] for i in ids if i >= 0})
         with Transaction().set_context(_stripe_identical_sources=sources):
             return super().read(ids, fields_names)
 

@@ -133,17 +133,17 @@ class Customer(metaclass=PoolMeta):
                 Account = account.__class__
                 Account.note_denied([Account(account.id)], e)
             for customer in cls.stripe_lock([id_]):
-                values = customer.stripe_error_values(e)
-                if e.saved:
-                    values['stripe_attempt'] = (
-                        customer.stripe_attempt or 0) + 1
+                # Not written, to not grow the history with each try
+                customer.stripe_store(
+                    stripe_attempt=(customer.stripe_attempt or 0) + e.saved,
+                    **customer.stripe_error_values(e))
                 if isinstance(e, StripeRefused) and (
                         e.card or (e.param or '').startswith(
                             ('card', 'payment_method', 'source'))):
                     # The token or payment method is of no use anymore
-                    values['stripe_token'] = None
-                    values['stripe_payment_method_id'] = None
-                cls.write([customer], values)
+                    customer.stripe_token = None
+                    customer.stripe_payment_method_id = None
+                    customer.save()
 
     @classmethod
     def _create(cls, id_, gateway):

@@ -15,13 +15,16 @@ from .batch import later, together
 from .common import (
     attempt, error_message, failure_message, from_timestamp, is_key,
     next_pause)
-from .gateway import STRIPE_VERSION, StripeFailure, StripeRefused
+from .gateway import (
+    STRIPE_VERSION, StripeDenied, StripeFailure, StripeUnavailable)
+from .state import FINAL
 
 logger = logging.getLogger(__name__)
 
 # How many polled events are applied in one transaction, and by which methods
 GROUP = 50
-TOGETHER = {'stripe_on_charge', 'stripe_on_payment_intent'}
+# How often Stripe may be silent before the other events are left for later
+SILENCES = 3
 # The most that a list of events can be asked for
 MAX_TYPES = 20
 # Stripe keeps and sends again events for 30 days
@@ -201,9 +204,8 @@ class Event(ModelSQL, ModelView):
         "Yield the lists of events that are received together, in their order"
         def is_alone(event):
             # Stripe is asked, which must not keep the others locked
-            _, method = cls.handlers().get(event['type'], (None, None))
-            return bool(method) and (
-                method not in TOGETHER or not is_current(event))
+            return event['type'] in cls.handlers() and not (
+                is_current(event) and is_final(event['data']['object']))
         for alone, events in groupby(events, key=is_alone):
             for group in grouped_slice(list(events), 1 if alone else GROUP):
                 yield list(group)
@@ -307,7 +309,8 @@ class Event(ModelSQL, ModelView):
             try:
                 payload = event.account.gateway.events.retrieve(
                     event.identifier)
-                cls.receive(event.account, payload)
+                if cls.receive(event.account, payload) is None:
+                    cls._close([event])
             except StripeFailure as e:
                 cls.keep_failed(event.account, {
                         'id': event.identifier,
@@ -320,6 +323,7 @@ class Event(ModelSQL, ModelView):
         Commits event by event.
         """
         now = dt.datetime.now()
+        silences = 0
         for event in cls.search([
                     ('account', '=', account.id),
                     ('state', '=', 'failed'),
@@ -331,21 +335,28 @@ class Event(ModelSQL, ModelView):
                     ], order=[('try_at', 'ASC'), ('id', 'ASC')]):
             try:
                 payload = account.gateway.events.retrieve(event.identifier)
-            except StripeRefused as e:
-                attempt(cls.keep_failed, account, {
-                        'id': event.identifier,
-                        }, e.message, again=not e.missing)
-            except StripeFailure:
+            except StripeDenied:
                 # The same for all others
                 break
+            except StripeFailure as e:
+                attempt(cls.keep_failed, account, {
+                        'id': event.identifier,
+                        }, failure_message(e), again=not e.missing)
+                silences += isinstance(e, StripeUnavailable)
+                if silences == SILENCES:
+                    break
             else:
                 if cls.receive_alone(account, payload) is None:
-                    # What it was about has been forgotten
-                    attempt(cls.write, [event], {
-                            'state': 'applied',
-                            'error_message': None,
-                            'try_at': None,
-                            })
+                    attempt(cls._close, [event])
+
+    @classmethod
+    def _close(cls, events):
+        "Try the events not again, what they are about has been forgotten"
+        cls.write(events, {
+                'state': 'applied',
+                'error_message': None,
+                'try_at': None,
+                })
 
     @classmethod
     def clean(cls):
@@ -365,6 +376,18 @@ def _attempt_first(func, *args):
         return attempt(func, *args)
     except SQLConstraintError:
         return attempt(func, *args)
+
+
+def is_final(object_):
+    "Return if Stripe has not to be asked of the object, which says all"
+    if object_.get('object') == 'payment_intent':
+        return object_.get('status') in FINAL
+    return bool(
+        object_.get('object') == 'charge'
+        and object_.get('payment_intent')
+        and object_.get('status') == 'succeeded'
+        and object_.get('captured')
+        and not object_.get('amount_refunded'))
 
 
 def is_current(event):

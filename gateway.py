@@ -75,7 +75,6 @@ OPERATIONS = {
     'setup_intents.cancel': ('post', '/v1/setup_intents/{}/cancel'),
     'setup_intents.create': ('post', '/v1/setup_intents'),
     'setup_intents.retrieve': ('get', '/v1/setup_intents/{}'),
-    'sources.detach': ('delete', '/v1/customers/{}/sources/{}'),
     }
 
 logger = logging.getLogger(__name__)
@@ -98,9 +97,11 @@ class StripeFailure(Exception):
     at: the same as Gateway.answered_at.
     saved: if Stripe repeats it for the same idempotency key.
     forbidden: if the key is right but lacks a permission.
+    operation: the name of what was asked for.
     reading: if nothing was asked to change.
     """
     at = None
+    operation = None
     reading = False
     saved = False
     forbidden = False
@@ -153,7 +154,9 @@ def classify(error):
             error.http_status is None
             and isinstance(error, stripe.AuthenticationError)):
         meaning = StripeDenied
-    elif getattr(details, 'type', None) == 'idempotency_error':
+    elif (getattr(details, 'type', None) == 'idempotency_error'
+            and error.http_status != 409
+            and _code(error) not in LATER_CODES):
         meaning = StripeKeyReused
     elif (error.http_status in {400, 402, 404}
             # Something on the way says no in other words
@@ -243,6 +246,7 @@ class Gateway:
 
     identity: names the key without telling it.
     rate_endpoint, rate_total: requests per second of a Run.
+    succeeded: the monotonic time of the last success of operations.
     """
 
     def __init__(
@@ -261,6 +265,7 @@ class Gateway:
             http_client=stripe.RequestsClient(
                 timeout=timeout, session=_session(api_base)))
         self._local = threading.local()
+        self.succeeded = {}
 
     def __getattr__(self, name):
         return _Operation(self, name)
@@ -305,12 +310,14 @@ class Gateway:
                 logger.warning("%s: %s", name, failure)
             else:
                 logger.debug("%s (%s)", name, answer.request_id)
+                self.succeeded[operation] = started
                 self._local.answered_at = _answered_at(answer.headers, started)
                 return answer.data
             if not limited or retry == self.max_network_retries:
                 break
             # The library does not try those again, nothing was executed
             time.sleep(random.uniform(.5, 1) * 2 ** retry)
+        failure.operation = operation
         failure.reading = method == 'get'
         # Out of the except clause to not keep the library's exception,
         # its body may hold secrets

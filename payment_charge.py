@@ -218,7 +218,7 @@ class Payment(metaclass=PoolMeta):
         if payment.stripe_payment_intent_id:
             yield from cls._stripe_cancel(id_, gateway)
         else:
-            with Transaction().set_context(_stripe_state=True):
+            with payment._stripe_moving():
                 cls.fail([payment])
 
     @classmethod
@@ -243,7 +243,9 @@ class Payment(metaclass=PoolMeta):
             return
         if not (payment.stripe_payment_intent_id or payment.stripe_charge_id):
             yield from cls._stripe_recover(id_, gateway)
-            payment = cls.stripe_browse(id_)
+            payment = cls._stripe_hold(id_)
+            if not payment:
+                return
         if payment.stripe_payment_intent_id or payment.stripe_charge_id:
             payment, state = yield from cls._stripe_read(id_, gateway)
             if not payment:
@@ -343,17 +345,17 @@ class Payment(metaclass=PoolMeta):
         else:
             params['off_session'] = True
         customer = payment.stripe_customer
-        if (state.status == 'requires_payment_method'
-                and customer and customer.stripe_customer_id):
-            # It was made for the checkout page
-            yield paced(
-                gateway.payment_intents.update, state.intent,
-                customer=customer.stripe_customer_id)
 
         def confirm():
             intent = gateway.payment_intents.confirm(state.intent, **params)
             return intent, gateway.answered_at
         try:
+            if (state.status == 'requires_payment_method'
+                    and customer and customer.stripe_customer_id):
+                # It was made for the checkout page
+                yield paced(
+                    gateway.payment_intents.update, state.intent,
+                    customer=customer.stripe_customer_id)
             intent, at = yield paced(
                 gateway.payment_intents.confirm, func=confirm)
         except StripeRefused as e:

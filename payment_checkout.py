@@ -29,6 +29,8 @@ class Payment(metaclass=PoolMeta):
                 return intent
             self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
         self._set_stripe_key([self])
+        if intent := self._stripe_recover_now(gateway):
+            return intent
         while True:
             try:
                 intent = gateway.payment_intents.create(

@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
+from contextlib import contextmanager
 from itertools import groupby
 
 from trytond.i18n import gettext
@@ -10,7 +11,8 @@ from trytond.transaction import Transaction
 
 from .amount import from_stripe
 from .batch import all_locked, later, settle
-from .common import failure_message, from_timestamp, to_timestamp
+from .common import (
+    failure_message, from_timestamp, to_timestamp, told_by_stripe)
 from .event import is_current
 from .exceptions import StripeError
 from .gateway import Moment, StripeFailure
@@ -157,9 +159,12 @@ class Payment(metaclass=PoolMeta):
                 if self.state != 'processing':
                     cls.proceed([self])
 
+    @contextmanager
     def _stripe_moving(self):
-        return Transaction().set_context(
-            _stripe_state=True, _skip_warnings=True, company=self.company.id)
+        # Neither the routes nor the events have a company
+        with told_by_stripe(), Transaction().set_context(
+                _skip_warnings=True, company=self.company.id):
+            yield
 
     @classmethod
     def _stripe_succeed(cls, payments):
@@ -321,9 +326,12 @@ class Payment(metaclass=PoolMeta):
             # An intent has events of its own
             failed = [
                 p for p in payments
-                if p.state == 'processing' and not p.stripe_payment_intent_id]
-            with Transaction().set_context(_stripe_state=True):
-                cls.fail(failed)
+                if p.state == 'processing'
+                and not p.stripe_payment_intent_id
+                and not p.stripe_charge_id]
+            for payment in failed:
+                with payment._stripe_moving():
+                    cls.fail([payment])
         return True
 
 

@@ -8,7 +8,8 @@ from trytond.modules.account_payment.exceptions import (
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .common import attempt, failure_message, new_key, stripe_amount
+from .common import (
+    attempt, failure_message, is_told_by_stripe, new_key, stripe_amount)
 from .exceptions import (
     PaymentPaidError, StripeError, StripeIntentUnknownWarning)
 from .gateway import StripeFailure
@@ -67,6 +68,7 @@ class Payment(metaclass=PoolMeta):
     @Workflow.transition('processing')
     def process(cls, payments, group=None):
         stripe_payments = cls._stripe(payments)
+        cls._forget_canceled(stripe_payments)
         cls._set_stripe_key(stripe_payments)
         cls._set_stripe_customer(stripe_payments)
         result = super().process(payments, group=group)
@@ -76,6 +78,17 @@ class Payment(metaclass=PoolMeta):
             with Transaction().set_context(queue_batch=batch):
                 cls.__queue__.stripe_charge(stripe_payments)
         return result
+
+    @classmethod
+    def _forget_canceled(cls, payments):
+        # They would fail at once
+        for payment in payments:
+            if payment.stripe_intent_status == 'canceled':
+                payment.stripe_store(
+                    stripe_payment_intent_id=None,
+                    stripe_charge_id=None,
+                    stripe_intent_status=None,
+                    stripe_attempt=(payment.stripe_attempt or 0) + 1)
 
     @classmethod
     def _set_stripe_key(cls, payments):
@@ -129,15 +142,14 @@ class Payment(metaclass=PoolMeta):
         """
         cls._stripe_release(cls._stripe(payments))
         super().draft(payments)
-        # What was paid meanwhile has been brought to another state
-        stripe_payments = [
-            p for p in cls._stripe(payments) if p.state == 'draft']
+        stripe_payments = cls._stripe(payments)
         if stripe_payments:
             cls.write(stripe_payments, {
                     n: None for n in cls._stripe_own_fields()
-                    if n not in {'stripe_refunds', 'stripe_tries'}
+                    if n != 'stripe_refunds'
                     } | {
                     'stripe_attempt': 0,
+                    'stripe_tries': 0,
                     'stripe_chargeable': False,
                     })
             for payment in stripe_payments:
@@ -154,16 +166,17 @@ class Payment(metaclass=PoolMeta):
         Raises PaymentPaidError if Stripe holds money of some, after they have
         been brought up to date and committed.
         """
-        if not Transaction().context.get('_stripe_state'):
+        if not is_told_by_stripe():
             cls._stripe_release(cls._stripe(payments))
         super().fail(payments)
 
     @classmethod
+    @ModelView.button
+    @Workflow.transition('succeeded')
     def succeed(cls, payments):
         "Raises StripeError if Stripe does not say that they have succeeded"
-        if not Transaction().context.get('_stripe_state'):
-            stripe_payments = [
-                p for p in cls._stripe(payments) if p.state != 'succeeded']
+        if not is_told_by_stripe():
+            stripe_payments = cls._stripe(payments)
             cls.stripe_do_pull(stripe_payments)
             for payment in cls.browse(stripe_payments):
                 if payment.state != 'succeeded':
@@ -189,12 +202,15 @@ class Payment(metaclass=PoolMeta):
             payments = [
                 p for p, _ in cls._stripe_unpaid(payments, cls.stripe_read)]
         for payment, state in cls._stripe_unpaid(
-                payments, cls._stripe_end_intent):
+                payments, cls._stripe_end_intent, keep=True):
             payment.stripe_apply(state, sure=True)
 
     @classmethod
-    def _stripe_unpaid(cls, payments, ask):
-        "Return the payments that are not paid, with the state that ask tells"
+    def _stripe_unpaid(cls, payments, ask, keep=False):
+        """Return the payments that are not paid, with the state that ask tells
+
+        keep: commit what it told of them also when another is refused.
+        """
         unpaid, paid = [], []
         for payment in payments:
             try:
@@ -203,6 +219,8 @@ class Payment(metaclass=PoolMeta):
                 if payment.stripe_payment_intent_id and e.of_intent:
                     cls._stripe_warn_unknown(payment)
                     continue
+                if keep:
+                    cls._stripe_keep(unpaid)
                 raise StripeError(gettext(
                         'account_payment_stripe.msg_payment_not_released',
                         payment=payment.rec_name,
@@ -212,8 +230,22 @@ class Payment(metaclass=PoolMeta):
             else:
                 unpaid.append((payment, state))
         if paid:
+            if keep:
+                cls._stripe_keep(unpaid)
             cls._stripe_tell_paid(paid)
         return unpaid
+
+    @classmethod
+    def _stripe_keep(cls, states):
+        "Apply the states of the payments and nothing else of the transaction"
+        states = [(payment.id, state) for payment, state in states]
+        Transaction().rollback()
+
+        def apply():
+            for id_, state in states:
+                for payment in cls.stripe_lock([id_]):
+                    payment.stripe_apply(state)
+        attempt(apply)
 
     def _stripe_end_intent(self):
         """Return the PaymentState after nothing can be paid anymore, unless it

@@ -10,7 +10,6 @@ import datetime as dt
 import logging
 import time
 from bisect import bisect
-from collections import defaultdict
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from sql import Null
@@ -23,7 +22,7 @@ from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
 from .batch import together
-from .common import attempt
+from .common import attempt, forget_locks, take_locks
 from .gateway import StripeFailure
 from .pace import Slots
 
@@ -61,6 +60,7 @@ class Run:
         # and of which it does not
         self.accepted = set()
         self.done = self.failed = 0
+        self.since = time.monotonic()
 
     def carry(self, where, records=None):
         """Carry all the records that match.
@@ -94,8 +94,8 @@ class Run:
         self._report(claims, 0, last=True)
         if accepted := self.accepted - self.denied:
             Account = Pool().get('account.payment.stripe.account')
-            attempt(lambda: Account.note_denied(
-                    Account.browse(list(accepted)), None))
+            attempt(lambda: Account.note_accepted(
+                    Account.browse(list(accepted)), self.since))
 
     def _advance(self, group):
         """Return those which go on with their next call.
@@ -105,7 +105,7 @@ class Run:
         """
         transaction = Transaction()
         try:
-            group[0].take_locks()
+            take_locks(group[0].locks)
             with together(self._lock(group) if len(group) > 1 else []):
                 advanced = [(c, c.advance()) for c in group]
             self._release([c.id for c, job in advanced if not job])
@@ -136,9 +136,7 @@ class Run:
                 logger.exception("nor can it be told")
             return []
         finally:
-            # The locks have ended with the transaction
-            transaction._locked_tables = set()
-            transaction._locked_records = defaultdict(set)
+            forget_locks()
         self.done += sum(1 for _, job in advanced if not job)
         return [(c, job) for c, job in advanced if job]
 
@@ -197,17 +195,6 @@ class _Carried:
         self.job = None
         self._steps = self.run.steps(self.id, self.run)
 
-    def take_locks(self):
-        "Take the locks that were missing, as a new transaction does"
-        transaction = Transaction()
-        for table in self.locks.get('_lock_tables', []):
-            transaction.database.lock(transaction.connection, table)
-            transaction._locked_tables.add(table)
-        for table, ids in self.locks.get('_lock_records', {}).items():
-            transaction.database.lock_records(
-                transaction.connection, table, ids)
-            transaction._locked_records[table].update(ids)
-
     def advance(self):
         "Return the next call after the outcome of the last, None at the end"
         try:
@@ -245,18 +232,17 @@ class _Claims:
             condition &= fields.SQL_OPERATORS['in'](table.id, ids)
         return condition
 
-    def _asked(self):
-        "Return the ids that are still asked for, None for all"
+    def _asked(self, limit=None):
+        "Return the next ids that are asked for, None for all"
         if self.ids is not None:
-            return self.ids[bisect(self.ids, self.last):]
+            start = bisect(self.ids, self.last)
+            return self.ids[start:limit and start + limit]
 
     def take(self, limit):
         "Return the ids of records that nobody else carries now, commits"
         while not self.exhausted and limit > 0:
-            asked = self._asked()
-            if asked is not None:
-                # Those far behind are not searched each time
-                asked = asked[:ASKED]
+            # Those far behind are not searched each time
+            asked = self._asked(ASKED)
             ids = attempt(self._take, limit, asked) if asked != [] else []
             if ids:
                 self.last = ids[-1]

@@ -14,9 +14,6 @@ __all__ = ['PaymentState']
 # Nothing follows them: a capture and a cancellation happen only once
 # https://docs.stripe.com/payments/paymentintents/lifecycle
 FINAL = frozenset(['succeeded', 'canceled'])
-# The payer, or us, must do something
-OPEN = frozenset(
-    ['requires_payment_method', 'requires_confirmation', 'requires_action'])
 
 _CHARGE_STATUS = {
     'succeeded': 'succeeded',
@@ -30,7 +27,6 @@ class PaymentState:
     """status: of the intent, charges without one are translated to it
     at: the Moment at which it was so
     complete: if refunded and lost are known
-    refunds: dictionaries of Stripe's refunds, if complete
     """
     status: str
     at: Optional[Moment] = None
@@ -45,21 +41,11 @@ class PaymentState:
     error_param: Optional[str] = None
     dispute_reason: Optional[str] = None
     dispute_status: Optional[str] = None
-    refunds: tuple = ()
     complete: bool = False
 
     @property
     def final(self):
         return self.status in FINAL
-
-    @property
-    def open(self):
-        return self.status in OPEN
-
-    @property
-    def left(self):
-        "What is left with the company"
-        return max(self.captured - self.refunded - self.lost, 0)
 
     @classmethod
     def from_intent(cls, intent, at=None):
@@ -162,7 +148,6 @@ class PaymentState:
                 charge=charge['id'], starting_after=data[-1]['id'],
                 limit=100)
             data.extend(refunds['data'])
-        self.refunds = tuple(data)
         # The charge may count refunds that are pending or have failed
         self.refunded = sum(
             r['amount'] for r in data if r['status'] == 'succeeded')

@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
+import re
 from decimal import Decimal
 
 from trytond.pool import Pool
@@ -188,6 +189,99 @@ class EventsTestCase(StripeTestCase):
             self.assertEqual(
                 account.last_event,
                 self.payload('payment_intent.succeeded')['id'])
+
+    def failed_refunds(self, count):
+        "Return events that failed as Stripe could not be asked, oldest first"
+        payments = [self.open() for _ in range(count)]
+        for _, intent in payments:
+            self.world.pay(intent)
+        self.fetch()
+        for _, intent in payments:
+            self.client.refunds.create(payment_intent=intent, amount=100)
+        rule = self.simulator.faults.add('503', 'GET /v1/payment_intents/*')
+        self.fetch()
+        self.simulator.faults.remove(rule)
+        with self.transaction():
+            Event = Pool().get('account.payment.stripe.event')
+            events = Event.search([
+                    ('account', '=', self.account),
+                    ('state', '=', 'failed'),
+                    ('type', '=', 'charge.refunded'),
+                    ], order=[('id', 'ASC')])
+            self.assertEqual(len(events), count)
+            others = Event.search([
+                    ('account', '=', self.account),
+                    ('state', '=', 'failed'),
+                    ('type', '!=', 'charge.refunded'),
+                    ])
+            Event.delete(others)
+            Event.write(events, {'try_at': None})
+            table = Event.__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.try_at], [dt.datetime(2020, 1, 1)],
+                    where=table.id.in_([e.id for e in events])))
+            return [(e.id, e.identifier) for e in events]
+
+    def test_unreadable_does_not_block(self):
+        "Test an event that can not be read does not keep back others"
+        first, second = self.failed_refunds(2)
+        self.simulator.faults.add(
+            '503', 'GET /v1/events/%s' % first[1])
+        self.fetch()
+        with self.transaction():
+            Event = Pool().get('account.payment.stripe.event')
+            first, second = Event.browse([first[0], second[0]])
+            self.assertEqual(
+                [first.state, second.state], ['failed', 'applied'])
+            self.assertEqual(first.tries, 2)
+            self.assertGreater(first.try_at, dt.datetime.now())
+
+    def test_silence(self):
+        "Test Stripe is not asked for each event while it is down"
+        self.failed_refunds(4)
+        self.simulator.faults.add('503', 'GET /v1/events/*')
+        self.fetch()
+        self.assertEqual(len([
+                    r for r in self.simulator.requests
+                    if r['account'] == self.world.name
+                    and r['status'] == 503
+                    and re.fullmatch('/v1/events/evt_.*', r['path'])]), 3)
+
+    def test_forgotten(self):
+        "Test an event about what was forgotten is done with the button"
+        (event, _), = self.failed_refunds(1)
+        with self.transaction():
+            pool = Pool()
+            Event = pool.get('account.payment.stripe.event')
+            Payment = pool.get('account.payment')
+            table = Payment.__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.stripe_payment_intent_id, table.stripe_charge_id,
+                        table.stripe_idempotency_key],
+                    [None, None, 'other']))
+        with self.transaction():
+            Event.try_again([Event(event)])
+        with self.transaction():
+            self.assertEqual(Event(event).state, 'applied')
+
+    def test_alone(self):
+        "Test Stripe is not asked while other payments are locked"
+        with self.transaction():
+            Event = Pool().get('account.payment.stripe.event')
+            payments = self.create_payments(
+                count=3, stripe_token='tok_visa', stripe_chargeable=True,
+                stripe_capture=False)
+            Payment = Pool().get('account.payment')
+            Payment.process(payments)
+        events = sorted(
+            self.world.objects('event').values(), key=lambda e: e['created'])
+        for group in Event._grouped(events):
+            if len(group) > 1:
+                for event in group:
+                    self.assertNotIn(
+                        event['data']['object'].get('status'),
+                        {'requires_capture', 'pending'})
+                    self.assertNotEqual(event['type'], 'charge.succeeded')
 
     def test_failing_does_not_block(self):
         "Test an event that can not be applied does not block those behind"

@@ -12,7 +12,7 @@ import stripe
 
 from trytond.modules.account_payment_stripe.gateway import (
     OPERATIONS, StripeDenied, StripeFailure, StripeKeyReused, StripeRefused,
-    StripeUnavailable, connect)
+    StripeUnavailable, classify, connect)
 
 from .simulator import Simulator
 
@@ -174,6 +174,22 @@ class GatewayTestCase(unittest.TestCase):
             self.gateway().customers.create, name="B",
             idempotency_key='reused')
         self.assertIs(type(failure), StripeKeyReused)
+
+    def test_key_in_use(self):
+        "A key that another request is using may not be replaced"
+        for status, code in [
+                (409, None), (409, 'idempotency_key_in_use'),
+                (400, 'idempotency_key_in_use')]:
+            with self.subTest(status=status, code=code):
+                failure = classify(stripe.IdempotencyError(
+                        "In use", code=code, http_status=status,
+                        json_body={'error': {
+                                'type': 'idempotency_error',
+                                'message': "In use",
+                                'code': code,
+                                }}))
+                self.assertIs(type(failure), StripeUnavailable)
+                self.assertFalse(failure.saved)
 
     def test_wrong_key(self):
         failure = self.failure(

@@ -11,7 +11,7 @@ from trytond.model.exceptions import AccessError
 from trytond.model.modelview import AccessButtonError
 from trytond.modules.account_payment.exceptions import ProcessError
 from trytond.modules.account_payment_stripe.exceptions import (
-    StripeIntentUnknownWarning)
+    StripeError, StripeIntentUnknownWarning)
 from trytond.modules.account_payment_stripe.gateway import (
     STRIPE_VERSION, StripeUnavailable)
 from trytond.modules.account_payment_stripe.run import ASKED
@@ -19,6 +19,7 @@ from trytond.pool import Pool
 from trytond.pyson import PYSONDecoder, PYSONEncoder
 from trytond.transaction import Transaction
 
+from ..common import attempt, is_told_by_stripe
 from .case import StripeTestCase
 
 
@@ -358,6 +359,103 @@ class PaymentTestCase(StripeTestCase):
                 self.assertEqual(
                     self.reload(other).state, self.reload(payment).state)
 
+    def test_draft_half_way(self):
+        "Test a payment whose intent was cancelled for another is charged"
+        with self.transaction() as transaction:
+            Payment = Pool().get('account.payment')
+            customer, method = self.create_customer()
+            payments = self.create_payments(
+                count=2, stripe_customer=customer.id,
+                stripe_customer_payment_method=method)
+            Payment.stripe_checkout(payments)
+            transaction.commit()
+            first, second = payments
+            self.simulator.faults.add(
+                '503', 'POST /v1/payment_intents/%s/cancel'
+                % second.stripe_payment_intent_id)
+            with self.assertRaises(StripeError):
+                Payment.draft(payments)
+            transaction.rollback()
+        with self.transaction():
+            first, second = map(self.reload, payments)
+            self.assertEqual(
+                [(p.state, p.stripe_intent_status) for p in [first, second]],
+                [('submitted', 'canceled'),
+                    ('submitted', 'requires_payment_method')])
+            Payment.process([first])
+        with self.transaction():
+            self.assertEqual(self.reload(first).state, 'succeeded')
+        self.assertEqual(len(self.world.ledger()), 1)
+
+    def test_draft_tries(self):
+        "Test a draft does not remember how often it was tried"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            payment.stripe_store(stripe_tries=7)
+            Payment.draft([payment])
+            self.assertEqual(self.reload(payment).stripe_tries, 0)
+
+    def test_told(self):
+        "Test tasks do not inherit that Stripe told the state"
+        with self.transaction() as transaction:
+            Queue = Pool().get('ir.queue')
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            with payment._stripe_moving():
+                self.assertTrue(is_told_by_stripe())
+                Payment.__queue__.stripe_charge([payment])
+                with Transaction().new_transaction():
+                    self.assertFalse(is_told_by_stripe())
+            self.assertFalse(is_told_by_stripe())
+            task, = Queue.browse(transaction.tasks)
+            self.assertEqual(
+                [n for n in task.data['context'] if 'stripe' in n], [])
+
+    def test_lock(self):
+        "Test what needs a lock from the start is started over with it"
+        with self.transaction() as transaction:
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            transaction.commit()
+            tries = []
+
+            def change():
+                tries.append(payment.id)
+                Payment.lock()
+                Payment.write([payment], {'reference': "Locked"})
+            Payment.search([], limit=1)
+            attempt(change)
+            self.assertFalse(transaction._locked_tables)
+            tries.clear()
+            attempt(change)
+            self.assertEqual(len(tries), 2)
+
+    def test_permission(self):
+        "Test a missing permission is shown until it is given"
+        with self.transaction():
+            pool = Pool()
+            Account = pool.get('account.payment.stripe.account')
+            Payment = pool.get('account.payment')
+            payments = self.create_payments(
+                count=2, stripe_token='tok_visa', stripe_chargeable=True)
+        rule = self.simulator.faults.add('403', 'GET /v1/events**')
+
+        def error():
+            with self.transaction():
+                Account.fetch_events([Account(self.account)])
+            with self.transaction():
+                return Account(self.account).error_message
+        self.assertIn('permission', error())
+        for payment in payments:
+            with self.transaction():
+                Payment.process([self.reload(payment)])
+            with self.transaction():
+                self.assertEqual(self.reload(payment).state, 'succeeded')
+            self.assertIn('permission', error())
+        self.simulator.faults.remove(rule)
+        self.assertIsNone(error())
+
     def test_error_of_ours(self):
         "Test an error that is over is not shown anymore"
         with self.transaction():
@@ -402,6 +500,29 @@ class PaymentTestCase(StripeTestCase):
                     [Account(self.account)],
                     self.payload('source.chargeable')), True)
             self.assertTrue(self.reload(payment).stripe_chargeable)
+
+    def test_source_failed_late(self):
+        "Test a source that has paid does not fail its payment"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            Account = Pool().get('account.payment.stripe.account')
+            payment = self.create_payment(stripe_token='src_paid')
+            table = Payment.__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.state, table.stripe_charge_id],
+                    ['processing', 'ch_earlier'],
+                    where=table.id == payment.id))
+        event = {
+            'id': 'evt_late',
+            'type': 'source.canceled',
+            'created': 1,
+            'api_version': STRIPE_VERSION,
+            'data': {'object': {'id': 'src_paid', 'object': 'source'}},
+            }
+        with self.transaction():
+            Account.webhook([Account(self.account)], event)
+        with self.transaction():
+            self.assertEqual(self.reload(payment).state, 'processing')
 
     def test_source_failed(self):
         "Test a source that is cancelled or fails fails the payment"

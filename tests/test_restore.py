@@ -16,13 +16,14 @@ class RestoreTestCase(StripeTestCase):
     "Test what was done after the backup is not done again"
 
     def backup(self, record):
-        "Return what restores the record as it is, written two days ago"
+        "Return what restores the record as it is, of two days ago"
         table = Table(record.__table__()._name)
         cursor = Transaction().connection.cursor()
         cursor.execute(*table.select(where=table.id == record.id))
         row = dict(zip((d[0] for d in cursor.description), cursor.fetchone()))
-        row['create_date'] = row['write_date'] = (
-            dt.datetime.now() - dt.timedelta(days=2))
+        for name in ['create_date', 'fetched_at']:
+            if name in row:
+                row[name] = dt.datetime.now() - dt.timedelta(days=2)
 
         def restore():
             with self.transaction() as transaction:
@@ -89,6 +90,174 @@ class RestoreTestCase(StripeTestCase):
             self.assertEqual(self.reload(payment).state, 'succeeded')
         self.assertEqual([m['amount'] for m in self.world.ledger()], [4200])
 
+    def submitted(self, **values):
+        """Return a payment and what restores it, and its account, as it is.
+
+        It is committed.
+        """
+        payment = self.create_payment(**values)
+        Transaction().commit()
+        Account = Pool().get('account.payment.stripe.account')
+        restores = [self.backup(payment), self.backup(Account(self.account))]
+        return payment, lambda: [r() for r in restores]
+
+    def fetch(self):
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            Account.fetch_events([Account(self.account)])
+
+    def assertPaidOnce(self, payment):
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'succeeded')
+            self.assertEqual(payment.amount, Decimal('42.00'))
+            Pool().get('account.payment').stripe_charge()
+        self.assertEqual([m['amount'] for m in self.world.ledger()], [4200])
+
+    def test_processed_again(self):
+        "Test a payment that a user processes again is not charged again"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment, restore = self.submitted(
+                stripe_token='tok_visa', stripe_chargeable=True)
+            Payment.process([payment])
+        restore()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'submitted')
+            Payment.process([payment])
+        self.assertPaidOnce(payment)
+
+    def test_draft(self):
+        "Test a draft that was paid is found by its event"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment, _ = self.submitted()
+            Payment.draft([payment])
+            payment.stripe_token = 'tok_visa'
+            payment.stripe_chargeable = True
+            payment.save()
+            Transaction().commit()
+            restore = self.backup(payment)
+            Payment.submit([payment])
+            Payment.process([payment])
+        restore()
+        with self.transaction():
+            self.assertEqual(self.reload(payment).state, 'draft')
+        self.fetch()
+        self.assertPaidOnce(payment)
+
+    def paid_on_page(self):
+        "Return a payment that is restored and was paid on its page"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment, restore = self.submitted()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+            self.leave_over(payment)
+        self.world.pay(intent)
+        restore()
+        with self.transaction():
+            self.assertIsNone(self.reload(payment).stripe_payment_intent_id)
+        return payment
+
+    def test_event(self):
+        "Test a payment that was paid on the page is found by its event"
+        payment = self.paid_on_page()
+        self.fetch()
+        self.assertPaidOnce(payment)
+
+    def test_checkout(self):
+        "Test the page of a payment that was paid tells it"
+        payment = self.paid_on_page()
+        with self.transaction():
+            payment = self.reload(payment)
+            payment.stripe_checkout([payment])
+            self.assertEqual(payment.stripe_checkout_result, 'succeeded')
+        self.fetch()
+        self.assertPaidOnce(payment)
+
+    def other_intent(self, payment):
+        "Return the id of another intent of the payment, of which it knows"
+        with self.transaction():
+            payment = self.reload(payment)
+            intent = self.client.payment_intents.create(
+                amount=4200, currency='usd')
+            payment.stripe_set_intent(intent.to_dict())
+            return intent.id
+
+    def test_other_intent(self):
+        "Test an intent that was made meanwhile is cancelled"
+        payment = self.paid_on_page()
+        other = self.other_intent(payment)
+        self.fetch()
+        self.assertEqual(
+            self.client.payment_intents.retrieve(other).status, 'canceled')
+        self.assertPaidOnce(payment)
+
+    def test_paid_twice(self):
+        "Test a person is told when both intents were paid"
+        payment = self.paid_on_page()
+        other = self.other_intent(payment)
+        self.world.pay(other)
+        self.fetch()
+        with self.transaction():
+            Event = Pool().get('account.payment.stripe.event')
+            event, = Event.search([
+                    ('account', '=', self.account),
+                    ('state', '=', 'failed'),
+                    ])
+            self.assertEqual(event.type, 'payment_intent.succeeded')
+            self.assertIn(other, event.error_message)
+            self.assertIn("twice", event.error_message)
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'succeeded')
+            self.assertEqual(payment.stripe_payment_intent_id, other)
+
+    def test_cancelled(self):
+        "Test a late event of an intent that was cancelled replaces no other"
+        payment = self.paid_on_page()
+        other = self.other_intent(payment)
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            intent = self.client.payment_intents.create(
+                amount=4200, currency='usd',
+                metadata=self.reload(payment).stripe_metadata)
+            self.client.payment_intents.cancel(intent.id)
+            self.assertIsNone(Account.webhook(
+                    [Account(self.account)],
+                    self.payload('payment_intent.canceled',
+                        status='requires_action')))
+        with self.transaction():
+            self.assertEqual(
+                self.reload(payment).stripe_payment_intent_id, other)
+
+    def test_no_search(self):
+        "Test nothing is searched as long as the events are read"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            Account = Pool().get('account.payment.stripe.account')
+            payment, restore = self.submitted(
+                stripe_token='tok_visa', stripe_chargeable=True)
+        restore()
+        with self.transaction():
+            table = Account.__table__()
+            now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.fetched_at, table.resumed_at],
+                    [now, now - dt.timedelta(days=9)],
+                    where=table.id == self.account))
+        with self.transaction():
+            Payment.process([self.reload(payment)])
+        self.assertPaidOnce(payment)
+        self.assertFalse(self.searches())
+
+    def searches(self):
+        return [
+            r for r in self.simulator.requests
+            if r['account'] == self.world.name
+            and r['path'].endswith('/search')]
+
     def test_search_refused(self):
         "Test a payment that has waited is charged without the search"
         self.simulator.faults.add('403', 'GET /v1/payment_intents/search')
@@ -105,38 +274,7 @@ class RestoreTestCase(StripeTestCase):
             Payment.stripe_charge()
         with self.transaction():
             self.assertEqual(self.reload(payment).state, 'succeeded')
-        self.assertTrue([
-                r for r in self.simulator.requests
-                if r['account'] == self.world.name
-                and r['path'].endswith('/search')])
-
-    def test_event(self):
-        "Test a payment that was paid on the page is found by its event"
-        with self.transaction():
-            pool = Pool()
-            Account = pool.get('account.payment.stripe.account')
-            Payment = pool.get('account.payment')
-            payment = self.create_payment()
-            draft, = Payment.copy([payment])
-            Transaction().commit()
-            restores = [
-                self.backup(payment), self.backup(Account(self.account)),
-                self.backup(draft)]
-            Payment.stripe_checkout([payment])
-            self.world.pay(payment.stripe_payment_intent_id)
-            self.leave_over(draft)
-        for restore in restores:
-            restore()
-        with self.transaction():
-            self.assertIsNone(self.reload(payment).stripe_payment_intent_id)
-            Account.fetch_events([Account(self.account)])
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.state, 'succeeded')
-            self.assertEqual(payment.amount, Decimal('42.00'))
-            self.assertIsNone(self.reload(draft).stripe_payment_intent_id)
-            Payment.stripe_charge()
-        self.assertEqual([m['amount'] for m in self.world.ledger()], [4200])
+        self.assertTrue(self.searches())
 
     def test_refund(self):
         "Test a refund that was sent is not sent again"
