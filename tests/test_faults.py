@@ -106,6 +106,19 @@ class StoryTestCase(StageTestCase):
         story.verify()
         self.assertPayment(story, id_, 'succeeded', 21)
 
+    def test_refund_under_way(self):
+        "A refund whose answer was lost is not a draft that is sent as another"
+        story = self.story()
+        id_ = story.add_payment('token')
+        story.fault('drop_after', 1, 'POST /v1/refunds')
+        story.add_refund(id_, 50)
+        refund, = story.refunds
+        row = story._read(refund, 'account.payment.stripe.refund')
+        self.assertEqual(row['state'], 'processing')
+        self.settle(story)
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 21)
+
     def test_saved_failure_of_refund(self):
         "Stripe refunds and answers 500, again and again"
         story = self.story()
