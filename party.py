@@ -6,7 +6,7 @@ from trytond.model import fields
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .common import PayWithMixin
+from .pay_with import PayWithMixin
 
 
 class Party(metaclass=PoolMeta):

@@ -10,7 +10,8 @@ from trytond.transaction import Transaction
 
 from .amount import AmountError, from_stripe, to_stripe
 from .checkout import CheckoutMixin
-from .common import ErrorMixin, LeaseMixin, PayWithMixin, new_key
+from .common import ErrorMixin, LeaseMixin, new_key
+from .pay_with import PayWithMixin
 from .state import FINAL
 
 

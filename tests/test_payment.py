@@ -7,11 +7,8 @@ import sys
 from decimal import Decimal
 
 from trytond import config
-from trytond.model.exceptions import AccessError
 from trytond.model.modelview import AccessButtonError
 from trytond.modules.account_payment.exceptions import ProcessError
-from trytond.modules.account_payment_stripe.exceptions import (
-    StripeError, StripeIntentUnknownWarning)
 from trytond.modules.account_payment_stripe.gateway import (
     STRIPE_VERSION, StripeUnavailable)
 from trytond.modules.account_payment_stripe.run import ASKED
@@ -19,7 +16,6 @@ from trytond.pool import Pool
 from trytond.pyson import PYSONDecoder, PYSONEncoder
 from trytond.transaction import Transaction
 
-from ..common import attempt, is_told_by_stripe
 from .case import StripeTestCase
 
 
@@ -211,17 +207,6 @@ class PaymentTestCase(StripeTestCase):
         with self.transaction():
             self.assertEqual(self.reload(payment).state, 'succeeded')
 
-    def test_rolled_back(self):
-        "Test nothing is sent of what is rolled back"
-        with self.transaction() as transaction:
-            Payment = Pool().get('account.payment')
-            payment = self.create_payment(
-                stripe_token='tok_visa', stripe_chargeable=True)
-            Payment.process([payment])
-            transaction.rollback()
-        self.assertEqual(self.requests('POST'), [])
-        self.assertEqual(self.world.ledger(), [])
-
     def test_refund_back_to_draft(self):
         "Test an approved refund that is set back to draft is not sent"
         with self.transaction():
@@ -302,180 +287,6 @@ class PaymentTestCase(StripeTestCase):
                         'webhook_identifier': identifier,
                         }).decode(field['states'])
                 self.assertIs(bool(states['invisible']), invisible)
-
-    def test_not_started_by_other_users(self):
-        "Test who can not write payments can not use the buttons"
-        with self.transaction():
-            pool = Pool()
-            User = pool.get('res.user')
-            Payment = pool.get('account.payment')
-            payment = self.create_payment()
-            user, = User.create([{
-                        'name': "Nobody", 'login': 'nobody%s' % self.company,
-                        'companies': [('add', [self.company])],
-                        'company': self.company,
-                        }])
-        with self.transaction(user=user.id):
-            for name in [
-                    'stripe_checkout', 'stripe_do_capture', 'stripe_do_pull']:
-                with self.subTest(button=name), \
-                        Transaction().set_context(_check_access=True), \
-                        self.assertRaises((AccessError, AccessButtonError)):
-                    getattr(Payment, name)([Payment(payment.id)])
-
-    def test_unknown_intent(self):
-        "Test who forgets an intent that Stripe does not know is warned"
-        for name in ['draft', 'fail']:
-            with self.subTest(name), self.transaction() as transaction:
-                pool = Pool()
-                Payment = pool.get('account.payment')
-                Warning = pool.get('res.user.warning')
-                payment = self.create_payment()
-                Payment.stripe_checkout([payment])
-                other = self.create_payment()
-                Payment.stripe_checkout([other])
-                if name == 'fail':
-                    Payment.process([payment, other])
-                payment.stripe_store(stripe_payment_intent_id='pi_unknown')
-                transaction.commit()
-                with self.assertRaises(StripeIntentUnknownWarning) as cm, \
-                        transaction.set_context(_skip_warnings=False):
-                    getattr(Payment, name)([other, payment])
-                self.assertIn('pi_unknown', cm.exception.message)
-                transaction.rollback()
-                self.assertEqual(
-                    self.client.payment_intents.retrieve(
-                        self.reload(other).stripe_payment_intent_id).status,
-                    'requires_payment_method')
-                Warning.create([{
-                            'user': transaction.user,
-                            'name': cm.exception.name,
-                            }])
-                with transaction.set_context(_skip_warnings=False):
-                    getattr(Payment, name)(
-                        Payment.browse([payment.id, other.id]))
-                self.assertIn(
-                    self.reload(payment).state, {'draft', 'failed'})
-                self.assertEqual(
-                    self.reload(other).state, self.reload(payment).state)
-
-    def test_draft_half_way(self):
-        "Test a payment whose intent was cancelled for another is charged"
-        with self.transaction() as transaction:
-            Payment = Pool().get('account.payment')
-            customer, method = self.create_customer()
-            payments = self.create_payments(
-                count=2, stripe_customer=customer.id,
-                stripe_customer_payment_method=method)
-            Payment.stripe_checkout(payments)
-            transaction.commit()
-            first, second = payments
-            self.simulator.faults.add(
-                '503', 'POST /v1/payment_intents/%s/cancel'
-                % second.stripe_payment_intent_id)
-            with self.assertRaises(StripeError):
-                Payment.draft(payments)
-            transaction.rollback()
-        with self.transaction():
-            first, second = map(self.reload, payments)
-            self.assertEqual(
-                [(p.state, p.stripe_intent_status) for p in [first, second]],
-                [('submitted', 'canceled'),
-                    ('submitted', 'requires_payment_method')])
-            Payment.process([first])
-        with self.transaction():
-            self.assertEqual(self.reload(first).state, 'succeeded')
-        self.assertEqual(len(self.world.ledger()), 1)
-
-    def test_draft_tries(self):
-        "Test a draft does not remember how often it was tried"
-        with self.transaction():
-            Payment = Pool().get('account.payment')
-            payment = self.create_payment()
-            payment.stripe_store(stripe_tries=7)
-            Payment.draft([payment])
-            self.assertEqual(self.reload(payment).stripe_tries, 0)
-
-    def test_told(self):
-        "Test tasks do not inherit that Stripe told the state"
-        with self.transaction() as transaction:
-            Queue = Pool().get('ir.queue')
-            Payment = Pool().get('account.payment')
-            payment = self.create_payment()
-            with payment._stripe_moving():
-                self.assertTrue(is_told_by_stripe())
-                Payment.__queue__.stripe_charge([payment])
-                with Transaction().new_transaction():
-                    self.assertFalse(is_told_by_stripe())
-            self.assertFalse(is_told_by_stripe())
-            task, = Queue.browse(transaction.tasks)
-            self.assertEqual(
-                [n for n in task.data['context'] if 'stripe' in n], [])
-
-    def test_lock(self):
-        "Test what needs a lock from the start is started over with it"
-        with self.transaction() as transaction:
-            Payment = Pool().get('account.payment')
-            payment = self.create_payment()
-            transaction.commit()
-            tries = []
-
-            def change():
-                tries.append(payment.id)
-                Payment.lock()
-                Payment.write([payment], {'reference': "Locked"})
-            Payment.search([], limit=1)
-            attempt(change)
-            self.assertFalse(transaction._locked_tables)
-            tries.clear()
-            attempt(change)
-            self.assertEqual(len(tries), 2)
-
-    def test_permission(self):
-        "Test a missing permission is shown until it is given"
-        with self.transaction():
-            pool = Pool()
-            Account = pool.get('account.payment.stripe.account')
-            Payment = pool.get('account.payment')
-            payments = self.create_payments(
-                count=2, stripe_token='tok_visa', stripe_chargeable=True)
-        rule = self.simulator.faults.add('403', 'GET /v1/events**')
-
-        def error():
-            with self.transaction():
-                Account.fetch_events([Account(self.account)])
-            with self.transaction():
-                return Account(self.account).error_message
-        self.assertIn('permission', error())
-        for payment in payments:
-            with self.transaction():
-                Payment.process([self.reload(payment)])
-            with self.transaction():
-                self.assertEqual(self.reload(payment).state, 'succeeded')
-            self.assertIn('permission', error())
-        self.simulator.faults.remove(rule)
-        self.assertIsNone(error())
-
-    def test_error_of_ours(self):
-        "Test an error that is over is not shown anymore"
-        with self.transaction():
-            pool = Pool()
-            Payment = pool.get('account.payment')
-            payment = self.create_payment()
-            Payment.stripe_checkout([payment])
-            Payment.process([payment])
-        self.simulator.faults.add('503', 'GET /v1/payment_intents/*', times=1)
-        with self.transaction():
-            Payment.stripe_charge([self.reload(payment)])
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.stripe_waiting_for, 'stripe')
-            self.assertTrue(payment.stripe_error_message)
-            Payment.stripe_charge([payment])
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.stripe_waiting_for, 'payer')
-            self.assertIsNone(payment.stripe_error_message)
 
     def test_source_chargeable(self):
         "Test a source is charged when it has become chargeable"
