@@ -93,6 +93,14 @@ class StripeTestCase(TestCase):
         payment, = self.create_payments(**values)
         return payment
 
+    def requests(self, method='', path=''):
+        "Return what was sent with the method to paths that end so"
+        return [
+            r for r in self.simulator.requests
+            if r['account'] == self.world.name
+            and r['method'].endswith(method)
+            and r['path'].endswith(path)]
+
     def reload(self, payment):
         "Return the payment to be read in this transaction"
         return Pool().get('account.payment')(payment.id)

@@ -5,20 +5,10 @@ import datetime as dt
 from trytond.pool import Pool
 
 from .case import StripeTestCase
-from .tools import StripeClient
 
 
 class CustomerTestCase(StripeTestCase):
     "Test what customers show of Stripe"
-
-    def setUp(self):
-        super().setUp()
-        self.client = StripeClient(self.world.secret_key, self.simulator.url)
-
-    def requests(self, path):
-        return [
-            r for r in self.simulator.requests
-            if r['account'] == self.world.name and r['path'].endswith(path)]
 
     def add_sepa(self, customer):
         method = self.client.payment_methods.create(
@@ -76,8 +66,8 @@ class CustomerTestCase(StripeTestCase):
                 self.assertEqual([visa], [
                         m for m, _ in customer.payment_methods()])
                 customer.sources()
-        self.assertEqual(len(self.requests('/payment_methods')), 1)
-        self.assertEqual(len(self.requests('/sources')), 1)
+        self.assertEqual(len(self.requests(path='/payment_methods')), 1)
+        self.assertEqual(len(self.requests(path='/sources')), 1)
 
     def test_cache_is_not_shared(self):
         "Test changing the list does not change the cache"

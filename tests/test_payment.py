@@ -22,12 +22,6 @@ from .case import StripeTestCase
 class PaymentTestCase(StripeTestCase):
     "Test payments where a scenario is clumsy"
 
-    def requests(self, method=None):
-        return [
-            r for r in self.simulator.requests
-            if r['account'] == self.world.name
-            and (not method or r['method'] == method)]
-
     def test_keys(self):
         "Test each payment has a key of its own"
         with self.transaction():

@@ -250,13 +250,7 @@ class RestoreTestCase(StripeTestCase):
         with self.transaction():
             Payment.process([self.reload(payment)])
         self.assertPaidOnce(payment)
-        self.assertFalse(self.searches())
-
-    def searches(self):
-        return [
-            r for r in self.simulator.requests
-            if r['account'] == self.world.name
-            and r['path'].endswith('/search')]
+        self.assertFalse(self.requests(path='/search'))
 
     def test_search_refused(self):
         "Test a payment that has waited is charged without the search"
@@ -274,7 +268,7 @@ class RestoreTestCase(StripeTestCase):
             Payment.stripe_charge()
         with self.transaction():
             self.assertEqual(self.reload(payment).state, 'succeeded')
-        self.assertTrue(self.searches())
+        self.assertTrue(self.requests(path='/search'))
 
     def test_refund(self):
         "Test a refund that was sent is not sent again"
