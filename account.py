@@ -166,6 +166,8 @@ class Account(ModelSQL, ModelView):
         for account in accounts:
             if account.webhook_identifier:
                 account.webhook_identifier = None
+                # The next webhook at Stripe has another
+                account.webhook_signing_secret = None
             else:
                 account.webhook_identifier = new_key()
         cls.save(accounts)

@@ -213,9 +213,14 @@ class Payment(
                     where=t.state == 'processing'),
                 })
 
-        succeed = cls._buttons['succeed']
-        succeed['invisible'] |= Eval('process_method') == 'stripe'
-        succeed.setdefault('depends', []).append('process_method')
+        is_stripe = Eval('process_method') == 'stripe'
+        for name, invisible in [
+                ('succeed', is_stripe),
+                # Only a refund takes the money back
+                ('fail', is_stripe & (Eval('state') == 'succeeded'))]:
+            button = cls._buttons[name]
+            button['invisible'] |= invisible
+            button.setdefault('depends', []).append('process_method')
         cls._buttons.update({
                 'stripe_checkout': {
                     'invisible': (

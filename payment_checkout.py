@@ -20,7 +20,7 @@ class Payment(metaclass=PoolMeta):
     __name__ = 'account.payment'
 
     def _stripe_ensure_intent(self, gateway):
-        if self.stripe_payment_intent_id:
+        if self.stripe_knows() and self.stripe_payment_intent_id:
             intent = gateway.payment_intents.retrieve(
                 self.stripe_payment_intent_id)
             if intent['status'] != 'canceled' or self.state == 'processing':
@@ -29,8 +29,6 @@ class Payment(metaclass=PoolMeta):
                 return intent
             self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
         self._set_stripe_key([self])
-        if intent := self._stripe_recover_now(gateway):
-            return intent
         while True:
             try:
                 intent = gateway.payment_intents.create(

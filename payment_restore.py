@@ -63,17 +63,24 @@ class Payment(metaclass=PoolMeta):
         if intent and (payment := cls._stripe_hold(id_)):
             payment.stripe_set_intent(intent)
 
-    def _stripe_recover_now(self, gateway):
-        """Return the dictionary of the intent that was forgotten, if any.
+    def stripe_knows(self):
+        """Return if there is an intent, or charge, of the payment, which is
+        locked, also if it had been forgotten.
 
         Raises StripeFailure.
         """
-        if not (self.stripe_idempotency_key and self._stripe_may_be_forgotten):
-            return
-        if intent := _search(gateway, self.stripe_idempotency_key):
-            self.stripe_set_intent(intent)
-            self.stripe_apply(self.stripe_read(), sure=True)
-        return intent
+        if self.stripe_payment_intent_id or self.stripe_charge_id:
+            return True
+        if (self.process_method == 'stripe'
+                and self.stripe_idempotency_key
+                and self._stripe_may_be_forgotten):
+            intent = _search(
+                self.journal.stripe_account.gateway,
+                self.stripe_idempotency_key)
+            if intent:
+                self.stripe_set_intent(intent)
+                return True
+        return False
 
     @classmethod
     def _stripe_adopt(cls, account, intent):

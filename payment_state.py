@@ -191,13 +191,11 @@ class Payment(metaclass=PoolMeta):
 
         Raises StripeError if Stripe can not be asked.
         """
-        for payment in payments:
-            if not (payment.stripe_payment_intent_id
-                    or payment.stripe_charge_id):
-                continue
+        for payment in cls.browse(payments):
             payment, = cls.stripe_lock([payment])
             try:
-                payment.stripe_apply(payment.stripe_read(), sure=True)
+                if payment.stripe_knows():
+                    payment.stripe_apply(payment.stripe_read(), sure=True)
             except StripeFailure as e:
                 raise StripeError(gettext(
                         'account_payment_stripe.msg_stripe_failure',

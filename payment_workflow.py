@@ -196,7 +196,7 @@ class Payment(metaclass=PoolMeta):
         """
         payments = [
             p for p in cls.stripe_lock(payments)
-            if p.stripe_payment_intent_id or p.stripe_charge_id]
+            if cls._stripe_asked(p, cls.stripe_knows)]
         if len(payments) > 1:
             # None is cancelled for who is then refused because of another
             payments = [
@@ -214,17 +214,13 @@ class Payment(metaclass=PoolMeta):
         unpaid, paid = [], []
         for payment in payments:
             try:
-                state = ask(payment)
-            except StripeFailure as e:
-                if payment.stripe_payment_intent_id and e.of_intent:
-                    cls._stripe_warn_unknown(payment)
-                    continue
+                state = cls._stripe_asked(payment, ask)
+            except StripeError:
                 if keep:
                     cls._stripe_keep(unpaid)
-                raise StripeError(gettext(
-                        'account_payment_stripe.msg_payment_not_released',
-                        payment=payment.rec_name,
-                        error=failure_message(e))) from None
+                raise
+            if not state:
+                continue
             if state.captured or state.status == 'processing':
                 paid.append(payment)
             else:
@@ -234,6 +230,20 @@ class Payment(metaclass=PoolMeta):
                 cls._stripe_keep(unpaid)
             cls._stripe_tell_paid(paid)
         return unpaid
+
+    @classmethod
+    def _stripe_asked(cls, payment, ask):
+        "Return what ask says of the payment, None if its intent is unknown"
+        try:
+            return ask(payment)
+        except StripeFailure as e:
+            if payment.stripe_payment_intent_id and e.of_intent:
+                cls._stripe_warn_unknown(payment)
+                return
+            raise StripeError(gettext(
+                    'account_payment_stripe.msg_payment_not_released',
+                    payment=payment.rec_name,
+                    error=failure_message(e))) from None
 
     @classmethod
     def _stripe_keep(cls, states):

@@ -21,6 +21,7 @@ import stripe
 
 from trytond import backend
 from trytond.exceptions import UserError, UserWarning
+from trytond.modules.account_payment_stripe.tests.faults_backup import Backups
 from trytond.modules.account_payment_stripe.tests.faults_invariants import (
     SECRETS, Invariants)
 from trytond.modules.account_payment_stripe.tests.faults_stage import (
@@ -41,7 +42,7 @@ __all__ = [
     'Stage', 'Story', 'Violation', 'signature']
 
 
-class Story(Users, AtStripe, Invariants):
+class Story(Users, AtStripe, Backups, Invariants):
     """Payments and what happens to them.
 
     The methods are what somebody does or what goes wrong; each can be called

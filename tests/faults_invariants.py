@@ -303,6 +303,9 @@ class Invariants:
             if event['type'] not in HANDLERS or self.ahead > 30 * 86400:
                 # The rows of old events are deleted
                 continue
+            if event['created'] < (self.restored_at or 0):
+                # Those of an intent that was forgotten but the last
+                continue
             object_ = event['data']['object']
             intent = object_.get('payment_intent')
             if object_['object'] == 'payment_intent':

@@ -19,6 +19,8 @@ __all__ = [
 
 FAULTS = HTTP_FAULTS + OTHER_FAULTS
 STEPS = 12
+# Whether the database is restored in a story
+RESTORES = [False, False, False, True]
 CONFIRM = 'POST /v1/payment_intents/*/confirm'
 MATCHES = [
     None, None, None, None, CONFIRM, 'POST /v1/payment_intents',
@@ -81,15 +83,19 @@ def machine(stage, results):
         def __init__(self):
             super().__init__()
             self.story = None
+            self.restores = False
 
         @initialize(
             hook=st.sampled_from(['signed', 'signed', 'bare', 'polled']),
             pace=st.sampled_from([0, 1]),
             way=ways,
             currency=st.sampled_from(list(DIGITS)),
-            process=st.booleans(), later=later)
-        def begin(self, hook, pace, way, currency, process, later):
+            process=st.booleans(), later=later,
+            restores=st.sampled_from(RESTORES))
+        def begin(
+                self, hook, pace, way, currency, process, later, restores):
             self.story = Story(stage, hook=hook, pace=pace)
+            self.restores = restores
             self.story.add_payment(
                 way[0], currency=currency, capture=way[1], process=process,
                 later=later)
@@ -191,6 +197,14 @@ def machine(stage, results):
                 self.story.jump(what)
             else:
                 self.story.wait(what)
+
+        @precondition(lambda self: self.restores)
+        @rule()
+        def database(self):
+            if self.story._backup:
+                self.story.restore()
+            else:
+                self.story.backup()
 
         # Something goes wrong, or happens, just during an action
 

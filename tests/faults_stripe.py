@@ -20,7 +20,7 @@ OTHER_FAULTS = [
     'gone three days', 'server clock', 'lease expired', 'at the same time',
     'webhook lost', 'webhook doubled', 'webhook shuffled', 'webhook late',
     'webhook early', 'newer version', 'forged webhook', 'foreign objects',
-    'polled and posted', 'user meanwhile', 'declined']
+    'polled and posted', 'user meanwhile', 'declined', 'restored']
 
 
 class AtStripe:

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from sql import Table
 
+from trytond.modules.account_payment_stripe.exceptions import (
+    PaymentPaidError)
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
@@ -176,6 +178,25 @@ class RestoreTestCase(StripeTestCase):
             self.assertEqual(payment.stripe_checkout_result, 'succeeded')
         self.fetch()
         self.assertPaidOnce(payment)
+
+    def test_draft_again(self):
+        "Test who sets back, or pulls, a payment that was paid is told"
+        for name in ['draft', 'fail', 'stripe_do_pull', 'succeed']:
+            with self.subTest(name):
+                payment = self.paid_on_page()
+                with self.transaction():
+                    Payment = Pool().get('account.payment')
+                    payment = self.reload(payment)
+                    if name in {'fail', 'succeed'}:
+                        Payment.proceed([payment])
+                    Transaction().commit()
+                    try:
+                        getattr(Payment, name)([payment])
+                    except PaymentPaidError:
+                        self.assertIn(name, {'draft', 'fail'})
+                        Transaction().rollback()
+                with self.transaction():
+                    self.assertEqual(self.reload(payment).state, 'succeeded')
 
     def other_intent(self, payment):
         "Return the id of another intent of the payment, of which it knows"
