@@ -16,7 +16,7 @@ class Backups:
 
     def backup(self):
         "Keep the rows there are"
-        if self._backup or self.hits['restored']:
+        if self._backup or self.hits['restored'] == 2:
             return
         # Who reads no events does not know where to go on
         self.cron('events')

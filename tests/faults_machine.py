@@ -245,6 +245,27 @@ def machine(stage, results):
             act()
             self.story.calm()
 
+        @precondition(lambda self: self.restores)
+        @rule(
+            action=st.sampled_from(['process', 'pay', 'capture', 'refund']),
+            which=which, way=st.sampled_from(
+                ['saved', 'token', 'saved debit', 'page']),
+            press=st.sampled_from([None, 'process', 'draft', 'checkout']))
+        def lost(self, action, which, way, press):
+            "What is done after the backup is done again, or something else"
+            story = self.story
+            if action == 'pay':
+                story.add_payment('page', process=False)
+            act = self.prepare(action, which, (way, True))
+            id_ = story.payments[-1]
+            story.backup()
+            act()
+            story.restore()
+            if press in {'process', 'checkout'}:
+                getattr(story, press)(id_)
+            elif press:
+                story.press(press, id_)
+
         def prepare(self, action, which, way):
             "Return the function of the action when all is there for it"
             story = self.story
@@ -279,6 +300,8 @@ def machine(stage, results):
                 return lambda: story.cron('events')
             elif action == 'checkout':
                 return lambda: story.checkout(self.payment(which))
+            elif action == 'pay':
+                return lambda: self.happen('pay', -1)
             return lambda: story.press(action, self.payment(which))
 
         def happen(self, what, which):
