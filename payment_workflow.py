@@ -172,11 +172,14 @@ class Payment(metaclass=PoolMeta):
 
     @classmethod
     @ModelView.button
-    @Workflow.transition('succeeded')
     def succeed(cls, payments):
         "Raises StripeError if Stripe does not say that they have succeeded"
+        # Only those of the transition, which would read each event's payment
+        # once more if it were checked here also
         if not is_told_by_stripe():
-            stripe_payments = cls._stripe(payments)
+            stripe_payments = [
+                p for p in cls._stripe(payments)
+                if p.state in {'processing', 'failed'}]
             cls.stripe_do_pull(stripe_payments)
             for payment in cls.browse(stripe_payments):
                 if payment.state != 'succeeded':
