@@ -2,6 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """What the benchmark measures: one function for each, with its targets."""
 import json
+from statistics import median
 
 # Standard limits of a live account and those of one that had them raised
 STANDARD = (25, 100)
@@ -81,19 +82,25 @@ def _event(bench):
 
 def event(bench):
     payload = _event(bench)
-    results = {}
+    tables, results = {}, {}
     for count in [1000, bench.scale]:
         database = bench.database()
         first = bench.child('fill', database, past=count)['first']
         ids = list(range(first, first + count, count // 200))[:200]
         bench.child('prepare', database, events=True, ids=ids)
-        # The first fills the caches of the database
-        for _ in range(2):
-            results[count] = bench.child(
-                'webhook', database, event=payload, ids=ids)
-            bench.child('prepare', database, events=False, ids=ids)
+        tables[count], results[count] = (database, ids), []
         bench.measured['large'] = database, first
-    few, many = results[1000], results[bench.scale]
+    # In turn, as the machine is not always as fast
+    for round_ in range(4):
+        for count, (database, ids) in tables.items():
+            result = bench.child('webhook', database, event=payload, ids=ids)
+            bench.child('prepare', database, events=False, ids=ids)
+            # The first fills the caches of the database
+            if round_:
+                results[count].append(result)
+    few, many = (
+        {n: median(r[n] for r in results[count]) for n in ['event', 'write']}
+        for count in [1000, bench.scale])
     bench.at_most("event at %d payments against 1000, p50" % bench.scale,
         1.15, many['event'] / few['event'], 'x')
     bench.at_most("  p50", 25, many['event'], 'ms')
