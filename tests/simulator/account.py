@@ -27,6 +27,11 @@ class Account(World):
         with self.lock:
             return balance.ledger(self)
 
+    def completed(self):
+        "Return what became of requests that were answered by 500 first"
+        with self.lock:
+            return list(self.completions)
+
     # Keys
 
     def revoke_key(self, kind='sk'):

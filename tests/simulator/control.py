@@ -12,7 +12,8 @@ METHODS = {
     'clock': {'now', 'advance'},
     'faults': {'add', 'clear'},
     'account': {
-        'objects', 'ledger', 'revoke_key', 'expire_key', 'restore_key',
+        'objects', 'ledger', 'completed', 'revoke_key', 'expire_key',
+        'restore_key',
         'restrict', 'unrestrict', 'rate_limits', 'enable_charges_api', 'set',
         'authenticate', 'return_url', 'dispute', 'settle_dispute',
         'fail_refund', 'chargeable', 'pay'},

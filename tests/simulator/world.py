@@ -78,6 +78,8 @@ class World:
         # Balance rows in the order in which the money moved
         self.rows = []
         self.unsettled = {}
+        # What became of requests that were answered by 500 first
+        self.completions = []
         self.account = fresh(
             'account', id=new_id('account')[:21], type='standard',
             business_profile={'name': name}, business_type=None,
@@ -113,7 +115,9 @@ class World:
         row = fresh(kind, **values)
         if 'created' in row:
             if row['created'] is None:
-                row['created'] = self.now()
+                table = self.tables.get(kind)
+                row['created'] = (
+                    table.place[1] if table and table.place else self.now())
         else:
             row.private['created'] = self.now()
         return row
