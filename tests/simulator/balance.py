@@ -21,7 +21,9 @@ def places(currency):
         else 3 if currency in THREE_DECIMAL else 2)
 
 
-def _fee(amount):
+def fee_of(world, charge, amount):
+    "Return what Stripe takes for an amount of the charge, as settled"
+    amount, _, _ = settled(world, amount, charge['currency'])
     return (amount * 29 + 500) // 1000 + 30
 
 
@@ -83,7 +85,7 @@ def charged(world, charge, amount, stored=True):
     kind = 'payment' if charge['id'].startswith('py_') else 'charge'
     row = movement(
         world, kind, charge, amount, charge,
-        _fee(settled(world, amount, charge['currency'])[0]), 'charge',
+        fee_of(world, charge, amount), 'charge',
         charge['description'], stored=stored)
     behaviour = charge.private.get('behaviour')
     if behaviour and 'bypassPending' in behaviour.names:

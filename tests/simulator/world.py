@@ -74,7 +74,7 @@ class World:
             key_state={}, permissions=None, charges_api=False,
             legacy_ids=True, settle_delay=2, evidence_delay=0,
             refund_delay=60, search_delay=60, settlement_currency=None,
-            settlement_rate=1)
+            settlement_rate=1, release_refunds=False)
         # Types of events that Stripe fails to make
         self.missed = ()
         # The request that is being executed
