@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from .events import EventTable
 from .idempotency import Keys
 from .limits import RateLimits
+from .method_types import DEFAULT
 from .objects import fresh, new_id
 from .store import Table
 from .webhooks import Webhooks
@@ -73,7 +74,8 @@ class World:
         self.settings = SimpleNamespace(
             key_state={}, permissions=None, charges_api=False,
             legacy_ids=True, settle_delay=2, evidence_delay=0,
-            refund_delay=60, search_delay=60, settlement_currency=None,
+            refund_delay=60, search_delay=60, raw_card_data=False,
+            payment_method_types=DEFAULT, settlement_currency=None,
             settlement_rate=1, release_refunds=False)
         # Types of events that Stripe fails to make
         self.missed = ()
