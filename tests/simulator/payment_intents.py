@@ -3,7 +3,7 @@
 "Payment intents: created, confirmed, captured or canceled."
 import re
 
-from . import intents, methods
+from . import charges, intents, methods
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
@@ -304,8 +304,8 @@ def cancel(world, call, params, id):
             "%s. Only a PaymentIntent with one of the following statuses may "
             "be canceled: %s." % (status, _CANCELABLE))
     if status == 'requires_capture':
-        charge = world.table('charge').get(intent['latest_charge'])
-        charge.private['released'] = True
+        charges.release(
+            world, world.table('charge').get(intent['latest_charge']))
     intent.update(
         amount_capturable=0,
         canceled_at=world.now(),

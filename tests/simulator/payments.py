@@ -133,10 +133,7 @@ def complete(world, intent, method, charge):
 def capture_intent(world, intent, amount):
     "Take an authorized amount, and release the rest"
     charge = world.table('charge').get(intent['latest_charge'])
-    charge.update(captured=True, amount_captured=amount)
-    charges.capture_money(world, charge, amount)
-    world.emit('charge.captured', charge)
-    charges.after_payment(world, charge)
+    charges.capture_authorized(world, charge, amount)
     _succeed(world, intent, charge)
 
 
