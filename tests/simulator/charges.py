@@ -5,11 +5,7 @@ import functools
 
 import stripe
 
-<<<<<<< HEAD
-from . import balance, disputes, methods, redirects
-=======
-from . import balance, disputes, methods, refunds
->>>>>>> simb
+from . import balance, disputes, methods, redirects, refunds
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
