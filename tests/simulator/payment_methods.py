@@ -4,6 +4,7 @@
 from . import methods
 from .api import (
     endpoint, get_customer, listing, merge_metadata, page_of, sources_of)
+from .checks import check_email
 from .errors import StripeError, invalid, missing_param
 from .method_types import type_of
 from .methods import RAW_CARD
@@ -73,6 +74,9 @@ def update(world, call, params, id):
         row['allow_redisplay'] = params['allow_redisplay']
     if 'billing_details' in params:
         details = dict(row['billing_details'])
+        check_email(
+            (params['billing_details'] or {}).get('email'),
+            'billing_details[email]')
         for name, value in (params['billing_details'] or {}).items():
             if name == 'address':
                 value = dict(details['address'], **(value or {}))
