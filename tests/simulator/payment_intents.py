@@ -1,7 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "Payment intents: created, confirmed, captured or canceled."
-from . import charges, intents, methods
+from . import charges, history, intents, methods
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
@@ -206,6 +206,9 @@ def update(world, call, params, id):
     if status in _UPDATABLE and (method or status == 'requires_action'
             and {'amount', 'currency'} & set(params)):
         intent.update(next_action=None, status='requires_confirmation')
+    # "Cleared if the PaymentIntent is later updated for any reason"
+    intent['last_payment_error'] = None
+    history.remember(intent, world.now())
     return intent
 
 

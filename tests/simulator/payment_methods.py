@@ -93,12 +93,21 @@ def update(world, call, params, id):
 
 
 def changes(before, after):
-    "Return the earlier values of what changed"
-    return {
-        k: changes(v, after[k])
-        if isinstance(v, dict) and isinstance(after[k], dict)
-        and k != 'metadata' else v
-        for k, v in before.items() if k in after and v != after[k]}
+    """Return the earlier values of what changed.
+
+    A key of metadata that is new was null."""
+    result = {}
+    for key, value in before.items():
+        now = after.get(key)
+        if key not in after or value == now:
+            continue
+        if isinstance(value, dict) and isinstance(now, dict):
+            if key == 'metadata':
+                value = dict(dict.fromkeys(now), **value)
+                now = dict(dict.fromkeys(value), **now)
+            value = changes(value, now)
+        result[key] = value
+    return result
 
 
 @endpoint('POST', _PATH + '/{id}/attach', 'PaymentMethodAttachParams',

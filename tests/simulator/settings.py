@@ -1,6 +1,8 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "What is agreed with Stripe, or chosen in the Dashboard, for an account."
+import stripe
+
 from .method_types import DEFAULT, check_names
 
 
@@ -20,8 +22,11 @@ class Settings:
         self.settle_delay = 2
         self.evidence_delay = 0
         self.refund_delay = 60
-        # Until what is created is found
+        # Until what is created is found, how old what is found is, and why
+        # nothing is: country, forbidden or down
         self.search_delay = 60
+        self.search_stale = 0
+        self.search_refused = None
         # The currency of the balance, and what it costs
         self.settlement_currency = None
         self.settlement_rate = 1
@@ -31,6 +36,8 @@ class Settings:
         self.raw_card_data = False
         # What is turned on in the Dashboard
         self.payment_method_types = DEFAULT
+        # The default version, in which events are made
+        self.api_version = stripe.api_version
 
     def set(self, **values):
         "Change settings, or raise ValueError and change none"
@@ -47,6 +54,11 @@ class Settings:
         if isinstance(value, str):
             raise ValueError("payment_method_types is a list")
         check_names(value)
+
+    @staticmethod
+    def _check_search_refused(value):
+        if value not in {None, 'country', 'forbidden', 'down'}:
+            raise ValueError("search_refused is country, forbidden or down")
 
     @staticmethod
     def _check_raw_card_data(value):

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from contextlib import contextmanager
 
+from . import history
 from .events import EventTable
 from .idempotency import Keys
 from .limits import RateLimits
@@ -124,6 +125,8 @@ class World:
 
     def emit(self, type, row, previous=None):
         "Create an event about the object and have it delivered"
+        if row['object'] == 'payment_intent':
+            history.remember(row, self.now())
         if any(fnmatch.fnmatch(type, m) for m in self.missed):
             return
         event = self.events.record(self, type, row, previous)
