@@ -181,6 +181,10 @@ def from_params(world, call, params, prefix=''):
             world, type, card_details(world, *found), found[0], params)
     elif type == 'sepa_debit':
         return _from_iban(world, params)
+    elif type in {'us_bank_account', 'acss_debit'}:
+        from .elsewhere import account_details
+        return draft(
+            world, type, *account_details(world, type, params), params)
     details = dict(_PLAIN.get(type, {}))
     details.update(params.get(type) or {})
     return draft(world, type, details, cards.Behaviour(type), params)

@@ -3,7 +3,7 @@
 "Setup intents: payment methods kept for later."
 import stripe
 
-from . import intents, methods, redirects
+from . import elsewhere, intents, methods, redirects
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
@@ -175,6 +175,10 @@ def _confirm(world, call, intent, method, params):
     world.table('setup_intent').set(intent, 'payment_method', method['id'])
     attempt = _attempt(world, intent, method)
     intents.make_mandate(world, method, params)
+    if elsewhere.must_wait(method):
+        attempt['status'] = 'requires_action'
+        elsewhere.wait(world, intent, method)
+        return
     if intents.needs_authentication(method, setup=True):
         attempt['status'] = 'requires_action'
         intents.challenge(world, call, intent, method, params)
