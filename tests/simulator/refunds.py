@@ -3,7 +3,7 @@
 "Refunds: money that goes back, now, later or not at all."
 import stripe
 
-from . import balance
+from . import balance, radar
 from .api import (
     check_filters, endpoint, get, listing, merge_metadata, metadata_of)
 from .checks import check_email, check_multiple, display
@@ -93,7 +93,7 @@ def execute(world, charge, amount, params):
     elif pending_reason != 'charge_pending':
         _move(world, charge, row)
         if status == 'succeeded':
-            _count(charge, amount)
+            _count(world, charge, amount)
     world.emit('refund.created', row)
     if status == 'succeeded':
         world.emit('charge.refunded', charge)
@@ -173,11 +173,12 @@ def charge_completed(world, charge):
             world.emit('refund.updated', row)
 
 
-def _count(charge, amount):
+def _count(world, charge, amount):
     charge['amount_refunded'] += amount
     charge['refunded'] = (
         charge['amount_refunded']
         >= charge['amount_captured'] + charge.private.get('release', 0))
+    radar.charge_changed(world, charge)
 
 
 def succeed(world, row):
@@ -187,7 +188,7 @@ def succeed(world, row):
     charge = world.table('charge').get(row['charge'])
     row['status'] = 'succeeded'
     row.pop('pending_reason', None)
-    _count(charge, row['amount'])
+    _count(world, charge, row['amount'])
     world.emit('refund.updated', row)
     world.emit('charge.refund.updated', row)
     world.emit('charge.refunded', charge)

@@ -6,7 +6,7 @@ import time
 
 from . import (  # noqa: F401
     balance, charges, customers, disputes, elsewhere, events,
-    payment_intents, payment_methods, public, refunds, search,
+    payment_intents, payment_methods, public, radar, refunds, search,
     setup_intents, sources, webhooks)
 from .account import Account
 from .clock import Clock
