@@ -355,10 +355,13 @@ class Account(ModelSQL, ModelView):
 
     @property
     def is_behind(self):
-        "If the events have not been read for long, or never"
+        "If the events have not been read for long"
+        if not self.fetched_at:
+            # There is nothing to forget of a new account
+            return dt.datetime.now() - self.create_date > PAUSE
         # It is of Stripe's clock
         now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
-        return not self.fetched_at or now - self.fetched_at > PAUSE
+        return now - self.fetched_at > PAUSE
 
     @classmethod
     def fetch_events(cls, accounts=None):
