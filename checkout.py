@@ -88,7 +88,7 @@ class CheckoutMixin:
     @property
     def stripe_checkout_result(self):
         """Return what the payer is told: 'open', 'succeeded', 'processing',
-        'authorized' or 'closed'."""
+        'authorized', 'closed' or 'unavailable'."""
         raise NotImplementedError
 
     @property

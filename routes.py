@@ -71,7 +71,7 @@ class Routes(Router):
     def checkout(cls, request, pool, model, id):
         record = cls._get_record(pool, model, id)
         page = {}
-        if record.stripe_checkout_result == 'open':
+        if record.stripe_checkout_result in {'open', 'unavailable'}:
             try:
                 record, = record.__class__.stripe_lock([record])
                 page = record.stripe_checkout_page()
