@@ -117,7 +117,6 @@ class AmountTestCase(unittest.TestCase):
                 with self.assertRaises(AmountError):
                     to_stripe(Decimal(amount), currency)
 
-
     def test_charged(self):
         "What has been charged can be given back, whatever its digits"
         self.assertEqual(
