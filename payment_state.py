@@ -9,7 +9,7 @@ from trytond.model import ModelView
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .amount import AmountError, from_stripe
+from .amount import AmountError, exact, from_stripe
 from .batch import all_locked, later, settle
 from .common import (
     failure_message, from_timestamp, to_timestamp, told_by_stripe)
@@ -25,6 +25,9 @@ WAITING_FOR = {
     'processing': 'settlement',
     'requires_capture': 'capture',
     }
+AMOUNTS = frozenset([
+        'amount', 'stripe_captured_amount', 'stripe_capturable_amount',
+        'stripe_refunded_amount', 'stripe_lost_amount'])
 # When to look at Stripe whether a payment went on without an event
 FIRST_LOOK = dt.timedelta(hours=1)
 LAST_LOOK = dt.timedelta(days=1)
@@ -102,10 +105,15 @@ class Payment(metaclass=PoolMeta):
                     'stripe_refunded_amount': state.refunded,
                     'stripe_lost_amount': state.lost,
                     })
-        currency = self.currency
-        return {
-            n: from_stripe(a, currency.code, currency.digits)
-            for n, a in amounts.items()}
+        code, digits = self.currency.code, self.currency.digits
+        values = {
+            n: from_stripe(a, code, digits) for n, a in amounts.items()}
+        # The currency may have had more digits when the others were stored
+        for name in AMOUNTS - values.keys():
+            amount = getattr(self, name)
+            values[name] = (
+                None if amount is None else exact(amount, digits, code))
+        return values
 
     def _stripe_state_values(self, state):
         values = {

@@ -88,13 +88,14 @@ class CurrencyTestCase(StripeTestCase):
         Payment.stripe_do_pull([Payment(id_)])
         return self.get(id_)
 
-    def force_journal(self, code):
+    def force_journal(self, code, digits=2):
         "Change the currency of the journal, as nobody can in Tryton"
         pool = Pool()
         Currency = pool.get('currency.currency')
         table = pool.get('account.payment.journal').__table__()
         currencies = Currency.search([('code', 'ilike', code)]) or (
             Currency.create([{'name': code, 'code': code}]))
+        Currency.write(currencies, {'digits': digits})
         Transaction().connection.cursor().execute(*table.update(
                 [table.currency], [currencies[0].id],
                 where=table.id == self.journal))
@@ -216,8 +217,49 @@ class CurrencyTestCase(StripeTestCase):
             payment = self.pull(id_)
             self.assertReview(payment, '42.50')
             self.set_currency('EUR', 2)
+            self.assertFalse(self.pull(id_).stripe_waiting_for)
+
+    def test_digits_are_reduced_before(self):
+        "Test the digits of a currency are reduced while a payment waits"
+        with self.transaction():
+            id_ = self.pay('EUR', 2, '42.00', stripe_capture=False)
+            self.set_currency('EUR', 0)
+            payment = self.pull(id_)
+            payment.stripe_do_capture([payment])
+            Transaction().commit()
+            payment.stripe_capture_([payment])
+            payment = self.get(id_)
             self.assertEqual(
-                self.pull(id_).stripe_waiting_for, None)
+                (payment.state, payment.amount), ('succeeded', 42))
+            self.assertAccepted(payment)
+
+    def test_upgrade(self):
+        "Test a payment for which the version before stored too many digits"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            self.set_currency('KWD', 2)
+            payment = self.create_payment(amount=Decimal('42.50'))
+            payment.stripe_checkout([payment])
+            self.process(payment)
+            Transaction().commit()
+            self.world.pay(
+                self.get(payment.id).stripe_payment_intent_id,
+                number='4242424242424242')
+            table = Payment.__table__()
+            too_many = Decimal('42.500')
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.stripe_captured_amount,
+                        table.stripe_refunded_amount,
+                        table.stripe_intent_status, table.stripe_currency],
+                    [too_many, too_many * 0, 'succeeded', None],
+                    where=table.id == payment.id))
+            Transaction().commit()
+            Payment.stripe_charge([payment])
+            payment = self.get(payment.id)
+            self.assertEqual(
+                (payment.state, payment.amount),
+                ('succeeded', Decimal('42.50')))
+            self.assertAccepted(payment)
 
     def test_stripe_amount(self):
         "Test the amount in Stripe's unit gets the digits of the currency"
@@ -363,6 +405,27 @@ class CurrencyTestCase(StripeTestCase):
                         self.set_currency(code, 2)
                     self.assertIn(code, cm.exception.message)
 
+    def test_journal_digits(self):
+        "Test who makes a journal is told what its digits cannot express"
+        with self.transaction():
+            pool = Pool()
+            Journal = pool.get('account.payment.journal')
+            for code, digits, told in [
+                    ('HUF', 0, True), ('HUF', 2, False), ('KWD', 2, False),
+                    ('KWD', 1, True), ('ISK', 0, False), ('JPY', 0, False),
+                    ('EUR', 4, False)]:
+                with self.subTest(code=code, digits=digits):
+                    currency = self.set_currency(code, digits)
+                    journal = Journal(
+                        process_method='stripe', currency=currency)
+                    notifications = journal.on_change_notify()
+                    self.assertEqual(len(notifications), told)
+                    for type_, message in notifications:
+                        self.assertEqual(type_, 'warning')
+                        self.assertIn(currency.rec_name, message)
+                    journal.process_method = 'manual'
+                    self.assertFalse(journal.on_change_notify())
+
     def test_lower_case(self):
         "Test the case of the code does not change what is charged"
         with self.transaction():
@@ -444,7 +507,7 @@ class CurrencyTestCase(StripeTestCase):
             payment = self.create_payment(amount=Decimal('42.00'))
             payment.stripe_checkout([payment])
             Transaction().commit()
-            self.force_journal('JPY')
+            self.force_journal('JPY', 0)
             payment = self.get(payment.id)
             page = payment.stripe_checkout_page()
             self.assertNotIn('client_secret', page)

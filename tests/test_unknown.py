@@ -274,7 +274,7 @@ class UnknownTestCase(StripeTestCase):
             self.assertIn(word, refund.stripe_error_message or '')
             refund._validate([refund])
 
-    def test_refund(self):
+    def test_refund_by_word(self):
         "Test a refund stays as it is and says so, as its payment does"
         for word in WORDS[:-2] + ['a word']:
             if word == 'failed':
