@@ -175,6 +175,9 @@ class Payment(
                 Index(
                     t, (t.stripe_try_at, Index.Range()),
                     where=t.state == 'processing'),
+                Index(
+                    t, (t.stripe_try_at, Index.Range()),
+                    where=t.stripe_waiting_for == 'check'),
                 })
 
         is_stripe = Eval('process_method') == 'stripe'

@@ -4,12 +4,14 @@ import datetime as dt
 
 from trytond.i18n import gettext
 from trytond.modules.account_payment.exceptions import PaymentValidationError
-from trytond.pool import PoolMeta
+from trytond.pool import Pool, PoolMeta
 
 from .common import inexact_message, next_pause
 from .exceptions import StripeCurrencyError
+from .pace import paced
 from .payment_state import FIRST_LOOK, LAST_LOOK
-from .state import KNOWN
+from .run import Run
+from .state import KNOWN, PaymentState
 
 
 class Payment(metaclass=PoolMeta):
@@ -28,6 +30,56 @@ class Payment(metaclass=PoolMeta):
                     payment.stripe_check_currency()
                 except StripeCurrencyError as e:
                     raise PaymentValidationError(e.message) from None
+
+    @classmethod
+    def stripe_charge(cls, payments=None):
+        """Charge the payments in processing, and look at those which Stripe
+        did not tell about for a while.
+
+        Commits payment by payment.
+        """
+        super().stripe_charge(payments)
+        if payments is None:
+            cls._stripe_review()
+
+    @classmethod
+    def _stripe_review(cls):
+        """Look again at the payments that are not in processing and for which
+        something could not be applied, commits payment by payment."""
+        now = dt.datetime.now()
+        Journal = Pool().get('account.payment.journal')
+
+        def where(table):
+            journal = Journal.__table__()
+            return (
+                (table.stripe_waiting_for == 'check')
+                & (table.stripe_try_at <= now)
+                & (table.state != 'processing')
+                & table.journal.in_(journal.select(
+                        journal.id,
+                        where=journal.process_method == 'stripe'))
+                & cls._stripe_where_company(table))
+        Run(cls, cls._stripe_review_steps).carry(where)
+
+    @classmethod
+    def _stripe_review_steps(cls, id_, run):
+        return cls._stripe_steps(id_, run, cls._stripe_review_one)
+
+    @classmethod
+    def _stripe_review_one(cls, id_, gateway):
+        payment = cls.stripe_browse(id_)
+        ids = {
+            'intent': payment.stripe_payment_intent_id,
+            'charge': payment.stripe_charge_id,
+            }
+        if not any(ids.values()):
+            return
+        state = yield paced(
+            gateway.payment_intents.retrieve, gateway, **ids,
+            func=PaymentState.read)
+        for payment in cls.stripe_lock([id_]):
+            if payment.stripe_waiting_for == 'check':
+                payment.stripe_apply(state)
 
     def stripe_set_intent(self, intent, **values):
         super().stripe_set_intent(
@@ -71,17 +123,14 @@ class Payment(metaclass=PoolMeta):
 
     def _stripe_review_values(self, message):
         "Return the values that show the text, and when to look again"
-        tries = try_at = None
-        if self.state == 'processing':
-            tries = 1
-            if self.stripe_waiting_for == 'check':
-                tries += self.stripe_tries or 0
-            try_at = dt.datetime.now() + next_pause(
-                tries, FIRST_LOOK, LAST_LOOK)
+        tries = 1
+        if self.stripe_waiting_for == 'check':
+            tries += self.stripe_tries or 0
         return {
             'stripe_waiting_for': 'check',
             'stripe_tries': tries,
-            'stripe_try_at': try_at,
+            'stripe_try_at': dt.datetime.now() + next_pause(
+                tries, FIRST_LOOK, LAST_LOOK),
             'stripe_error_message': message,
             'stripe_error_code': None,
             'stripe_error_param': None,

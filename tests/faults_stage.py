@@ -26,7 +26,7 @@ MODULE = 'trytond.modules.account_payment_stripe.'
 # Modules that look at the clock of the server
 CLOCKS = [
     'account', 'run', 'event', 'payment_charge', 'payment_restore',
-    'refund_create', 'customer_sync']
+    'payment_review', 'refund_create', 'customer_sync']
 # How long the module waits for Stripe, in seconds
 TIMEOUT = .4
 TABLES = [
