@@ -22,7 +22,3 @@ class PaymentPaidError(UserError):
 
 class StripeKeyModifiedWarning(UserWarning):
     pass
-
-
-class StripeIntentUnknownWarning(UserWarning):
-    pass

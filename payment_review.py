@@ -6,10 +6,11 @@ from trytond.i18n import gettext
 from trytond.modules.account_payment.exceptions import PaymentValidationError
 from trytond.pool import Pool, PoolMeta
 
+from .amount import exact, from_stripe
 from .common import inexact_message, next_pause
 from .exceptions import StripeCurrencyError
 from .pace import paced
-from .payment_state import FIRST_LOOK, LAST_LOOK
+from .payment_state import AMOUNTS, FIRST_LOOK, LAST_LOOK
 from .run import Run
 from .state import KNOWN, PaymentState
 
@@ -59,11 +60,7 @@ class Payment(metaclass=PoolMeta):
                         journal.id,
                         where=journal.process_method == 'stripe'))
                 & cls._stripe_where_company(table))
-        Run(cls, cls._stripe_review_steps).carry(where)
-
-    @classmethod
-    def _stripe_review_steps(cls, id_, run):
-        return cls._stripe_steps(id_, run, cls._stripe_review_one)
+        Run(cls, cls._stripe_review_one).carry(where)
 
     @classmethod
     def _stripe_review_one(cls, id_, gateway):
@@ -84,6 +81,10 @@ class Payment(metaclass=PoolMeta):
     def stripe_set_intent(self, intent, **values):
         super().stripe_set_intent(
             intent, stripe_currency=intent['currency'].upper(), **values)
+
+    def stripe_forget_intent(self):
+        super().stripe_forget_intent()
+        self.stripe_store(stripe_currency=None)
 
     def stripe_check_currency(self, currency=None):
         """Check that the payment is in the same currency at Stripe.
@@ -108,6 +109,33 @@ class Payment(metaclass=PoolMeta):
         except StripeCurrencyError:
             return False
         return self.stripe_intent_status in KNOWN | {None}
+
+    def _stripe_amount_values(self, state):
+        """Return the values of the amounts in the currency of the payment.
+
+        Raises StripeCurrencyError if they are in another at Stripe, and
+        AmountError if it has not the digits to express one.
+        """
+        if state.status != 'canceled':
+            self.stripe_check_currency(state.currency)
+        amounts = {
+            'stripe_captured_amount': state.captured,
+            'stripe_capturable_amount': state.capturable,
+            }
+        if state.complete:
+            amounts.update({
+                    'stripe_refunded_amount': state.refunded,
+                    'stripe_lost_amount': state.lost,
+                    })
+        code, digits = self.currency.code, self.currency.digits
+        values = {
+            n: from_stripe(a, code, digits) for n, a in amounts.items()}
+        # The currency may have had more digits when the others were stored
+        for name in AMOUNTS - values.keys():
+            amount = getattr(self, name)
+            values[name] = (
+                None if amount is None else exact(amount, digits, code))
+        return values
 
     @staticmethod
     def _stripe_problem(error):

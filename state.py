@@ -14,10 +14,10 @@ __all__ = ['PaymentState']
 # Nothing follows them: a capture and a cancellation happen only once
 # https://docs.stripe.com/payments/paymentintents/lifecycle
 FINAL = frozenset(['succeeded', 'canceled'])
-# Stripe may add others, they are open
-KNOWN = FINAL | {
-    'requires_payment_method', 'requires_confirmation', 'requires_action',
-    'processing', 'requires_capture'}
+# Nobody has tried to pay them, or it failed
+OPEN = frozenset(['requires_payment_method', 'requires_confirmation'])
+# Stripe may add others
+KNOWN = FINAL | OPEN | {'requires_action', 'processing', 'requires_capture'}
 # https://docs.stripe.com/api/refunds/object
 REFUND_STATUS = frozenset(
     ['pending', 'requires_action', 'succeeded', 'failed', 'canceled'])
