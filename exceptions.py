@@ -18,7 +18,3 @@ class PaymentPaidError(UserError):
 
 class StripeKeyModifiedWarning(UserWarning):
     pass
-
-
-class StripeIntentUnknownWarning(UserWarning):
-    pass
