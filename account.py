@@ -16,7 +16,8 @@ from trytond.model import (
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval, If, TimeDelta
 from trytond.rpc import RPC
-from trytond.transaction import Transaction, TransactionError
+from trytond.transaction import (
+    Transaction, TransactionError, without_check_access)
 
 from .common import attempt, from_timestamp, is_key, new_key
 from .exceptions import StripeKeyModifiedWarning
@@ -204,6 +205,27 @@ class Account(ModelSQL, ModelView):
                     'error_message': None,
                     'error_operation': None,
                     })
+            cls._try_again(accounts)
+
+    @classmethod
+    def _try_again(cls, accounts):
+        "Let what the former key of the accounts may have stopped go on"
+        pool = Pool()
+        for name in [
+                'account.payment', 'account.payment.stripe.refund',
+                'account.payment.stripe.customer']:
+            Model = pool.get(name)
+            with without_check_access():
+                Model.write(Model.search([
+                            Model.stripe_domain_stopped(accounts),
+                            ('stripe_try_at', '!=', None),
+                            ]), {'stripe_try_at': None})
+        Event = pool.get('account.payment.stripe.event')
+        with without_check_access():
+            Event.write(Event.search([
+                        ('account', 'in', [a.id for a in accounts]),
+                        ('state', '=', 'failed'),
+                        ]), {'try_at': dt.datetime.now()})
 
     @property
     def gateway(self):
@@ -333,10 +355,13 @@ class Account(ModelSQL, ModelView):
 
     @property
     def is_behind(self):
-        "If the events have not been read for long, or never"
+        "If the events have not been read for long"
+        if not self.fetched_at:
+            # There is nothing to forget of a new account
+            return dt.datetime.now() - self.create_date > PAUSE
         # It is of Stripe's clock
         now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
-        return not self.fetched_at or now - self.fetched_at > PAUSE
+        return now - self.fetched_at > PAUSE
 
     @classmethod
     def fetch_events(cls, accounts=None):

@@ -257,7 +257,9 @@ class Payment(metaclass=PoolMeta):
         "If no money was paid, as it was made with a key of the test mode"
         return bool(
             self.stripe_intent_account
-            and self.stripe_live is False
+            # It is not known of those made before
+            and self.stripe_live is not None
+            and not self.stripe_live
             and self.stripe_intent_account.gateway.is_live)
 
     @classmethod
