@@ -81,14 +81,15 @@ class CheckoutMixin:
     def stripe_end_checkout(self):
         """Bring the record on according to what Stripe says of the intent.
 
+        Return what the page shows of it, or None.
         Raises StripeFailure.
         """
         raise NotImplementedError
 
     @property
     def stripe_checkout_result(self):
-        """Return what the payer is told: 'open', 'succeeded', 'processing',
-        'authorized' or 'closed'."""
+        """Return what the payer is told: 'open', 'waiting', 'succeeded',
+        'processing', 'authorized' or 'closed'."""
         raise NotImplementedError
 
     @property

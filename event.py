@@ -58,9 +58,22 @@ HANDLERS = {
         'account.payment', 'stripe_on_payment_intent'),
     'payment_intent.canceled': (
         'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.requires_action': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.partially_funded': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_method.detached': (
+        'account.payment.stripe.customer', 'stripe_on_detached'),
     'setup_intent.succeeded': (
         'account.payment.stripe.customer', 'stripe_on_setup_intent'),
     }
+# What can be done without where events are not delivered, as there is no room
+# for more in a list: others tell the same, or it is read soon anyway
+UNLISTED = frozenset([
+        'charge.refund.updated',
+        'payment_intent.requires_action',
+        'payment_method.detached',
+        ])
 
 
 class Event(ModelSQL, ModelView):
@@ -133,7 +146,7 @@ class Event(ModelSQL, ModelView):
     @classmethod
     def types(cls):
         "Return the types that can be asked for, None if they are too many"
-        types = list(cls.handlers())
+        types = [t for t in cls.handlers() if t not in UNLISTED]
         return types if len(types) <= MAX_TYPES else None
 
     @classmethod

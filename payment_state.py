@@ -53,8 +53,10 @@ class Payment(metaclass=PoolMeta):
             state.status == 'requires_payment_method'
             and state.error_message
             # Those at the checkout page are told there
-            and self.stripe_intent_status in {
-                'requires_confirmation', 'processing'})
+            and (self.stripe_intent_status in {
+                    'requires_confirmation', 'processing'}
+                or (self.stripe_waiting_for == 'transfer'
+                    and state.expired)))
         values = self._stripe_state_values(state)
         if refused and self.stripe_fails_at_once:
             values['stripe_try_at'] = None
@@ -83,7 +85,12 @@ class Payment(metaclass=PoolMeta):
             'stripe_captured_amount': from_stripe(state.captured, currency),
             'stripe_capturable_amount': from_stripe(
                 state.capturable, currency),
+            'stripe_transferred_amount': (
+                from_stripe(state.transferred, currency)
+                if state.transferred else None),
             }
+        if state.method_type or state.charge != self.stripe_charge_id:
+            values['stripe_method_type'] = state.method_type
         if state.intent:
             values['stripe_payment_intent_id'] = state.intent
         if state.charge:
@@ -112,7 +119,8 @@ class Payment(metaclass=PoolMeta):
                     'stripe_error_param': state.error_param,
                     })
         # What the payment waits for
-        waiting_for = WAITING_FOR.get(state.status)
+        waiting_for = (
+            'transfer' if state.waits_for else WAITING_FOR.get(state.status))
         if waiting_for != self.stripe_waiting_for:
             values['stripe_tries'] = 0
         values['stripe_waiting_for'] = waiting_for

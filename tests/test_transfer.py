@@ -1,0 +1,455 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""Payers who have done what there is to do, and whose money is on its way."""
+import html
+import re
+import unittest
+from decimal import Decimal
+from types import SimpleNamespace
+
+from werkzeug.test import Client
+
+from trytond.modules.account_payment_stripe.common import from_timestamp
+from trytond.modules.account_payment_stripe.exceptions import (
+    PaymentPartlyPaidError, StripeTransferWarning)
+from trytond.modules.account_payment_stripe.routes import hosted_url
+from trytond.modules.account_payment_stripe.state import (
+    PaymentState, instructions)
+from trytond.pool import Pool
+from trytond.protocols.wrappers import Response
+from trytond.tests.test_tryton import DB_NAME
+from trytond.transaction import Transaction
+from trytond.wsgi import app
+
+from .case import DAY, StripeTestCase
+from .simulator import lasting
+from .tools import MailServer
+
+PREFIX = '/%s/r/account_payment_stripe/checkout' % DB_NAME
+UNPAID = "Nothing has been paid yet"
+WAITING = {
+    'boleto': "Waiting for your payment",
+    'cashapp': "Waiting for your payment",
+    'customer_balance': "Waiting for your transfer",
+    'konbini': "Waiting for your payment",
+    'multibanco': "Waiting for your payment",
+    'oxxo': "Waiting for your payment",
+    'paynow': "Waiting for your payment",
+    'pix': "Waiting for your payment",
+    'promptpay': "Waiting for your payment",
+    'us_bank_account': "Waiting for your confirmation",
+    'wechat_pay': "Waiting for your payment",
+    }
+
+
+class InstructionsTestCase(unittest.TestCase):
+    "Test which next actions last"
+
+    def intent(self, type_, status='requires_action', **details):
+        return {
+            'id': 'pi_1',
+            'amount': 4200,
+            'status': status,
+            'next_action': {'type': type_, type_: details},
+            }
+
+    def test_lasting(self):
+        for type_, hosted, until, waits_for in [
+                ('boleto_display_details', 'voucher', 'expires_at',
+                    'voucher'),
+                ('konbini_display_details', 'voucher', 'expires_at',
+                    'voucher'),
+                ('multibanco_display_details', 'voucher', 'expires_at',
+                    'voucher'),
+                ('oxxo_display_details', 'voucher', 'expires_after',
+                    'voucher'),
+                ('pix_display_qr_code', 'instructions', 'expires_at',
+                    'code'),
+                ('wechat_pay_display_qr_code', 'instructions', None, 'code'),
+                ('display_bank_transfer_instructions', 'instructions', None,
+                    'transfer'),
+                ('verify_with_microdeposits', 'verification', None,
+                    'deposits'),
+                # Not known yet
+                ('future_display_details', 'voucher', 'expires_at', 'other'),
+                ]:
+            with self.subTest(type=type_):
+                url = 'https://payments.stripe.com/1'
+                details = {'hosted_%s_url' % hosted: url}
+                if until:
+                    details[until] = 1800000000
+                state = PaymentState.from_intent(
+                    self.intent(type_, **details))
+                self.assertEqual(state.waits_for, waits_for)
+                self.assertEqual(state.instructions_url, url)
+                self.assertEqual(
+                    state.waits_until, 1800000000 if until else None)
+                self.assertIsNone(state.amount_remaining)
+                self.assertEqual(state.transferred, 0)
+
+    def test_not_lasting(self):
+        for type_, details in [
+                ('redirect_to_url', {'url': 'https://hooks.stripe.com/1'}),
+                ('use_stripe_sdk', {'type': 'three_d_secure_redirect'}),
+                ('blik_authorize', {}),
+                ('alipay_handle_redirect', {'url': 'https://stripe.com'}),
+                ('wechat_pay_redirect_to_ios_app', {'native_url': 'weixin:'}),
+                ('future_authorize', {'url': 'https://stripe.com'}),
+                ]:
+            with self.subTest(type=type_):
+                state = PaymentState.from_intent(
+                    self.intent(type_, **details))
+                self.assertIsNone(state.waits_for)
+                self.assertIsNone(state.instructions_url)
+
+    def test_other_status(self):
+        for status in ['processing', 'requires_payment_method', 'future']:
+            self.assertEqual(instructions(self.intent(
+                        'oxxo_display_details', status=status,
+                        hosted_voucher_url='https://stripe.com')), {})
+
+    def test_strange(self):
+        for action in [
+                None, {}, {'type': None}, {'type': 'future'},
+                {'type': 'future', 'future': None},
+                {'type': 'future', 'future': "text"},
+                {'type': 'future', 'future': {'hosted_x_url': None}},
+                ]:
+            with self.subTest(action=action):
+                self.assertEqual(instructions({
+                            'id': 'pi_1', 'status': 'requires_action',
+                            'next_action': action}), {})
+        self.assertEqual(
+            instructions(self.intent('oxxo_display_details'))['waits_for'],
+            'voucher')
+
+    def test_partly(self):
+        state = PaymentState.from_intent(self.intent(
+                'display_bank_transfer_instructions',
+                hosted_instructions_url=None, amount_remaining=1200))
+        self.assertEqual(state.waits_for, 'transfer')
+        self.assertEqual(state.amount_remaining, 1200)
+        self.assertEqual(state.transferred, 3000)
+
+    def test_hosts(self):
+        "Only what is at Stripe is linked to"
+        js = 'https://js.stripe.com/endive/stripe.js'
+        for url in [
+                'https://payments.stripe.com/voucher/test_1?locale=de',
+                'https://stripe.com',
+                ]:
+            self.assertEqual(hosted_url(url, js), url)
+        for url in [
+                None, '', 1, 'javascript:alert(1)',
+                'data:text/html,https://stripe.com/',
+                'http://payments.stripe.com/1', '//payments.stripe.com/1',
+                'https://stripe.com.example.com/', 'https://xstripe.com/',
+                'https://payments.stripe.com@example.com/',
+                'https://example.com\\@payments.stripe.com/',
+                'https://example.com/payments.stripe.com/',
+                'https://example.com#.stripe.com/',
+                'https://payments.stripe.com/"><script>',
+                'https://payments.stripe.com/ x',
+                'https://payments.stripe.com/\n',
+                ' https://payments.stripe.com/1',
+                'https://payments.stripe.com:8443/',
+                'http://localhost:8080/1',
+                ]:
+            with self.subTest(url=url):
+                self.assertIsNone(hosted_url(url, js))
+        stand_in = 'http://localhost:8080/js/stripe.js'
+        self.assertEqual(
+            hosted_url('http://localhost:8080/1', stand_in),
+            'http://localhost:8080/1')
+        for url in [
+                'http://localhost:8081/1', 'http://localhost:80801/',
+                'http://localhost:8080@example.com/',
+                'https://localhost:8080/1', 'http://localhost:8080/"']:
+            with self.subTest(url=url):
+                self.assertIsNone(hosted_url(url, stand_in))
+
+
+class TransferTestCase(StripeTestCase):
+    "Test what the payer and the person at the desk see"
+
+    def setUp(self):
+        super().setUp()
+        self.browser = Client(app, Response)
+
+    def open(self, **values):
+        "Return the id and path of a payment that can be paid, its intent"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment(**values)
+            Payment.stripe_checkout([payment])
+            return SimpleNamespace(
+                id=payment.id,
+                intent=payment.stripe_payment_intent_id,
+                path='%s/account.payment/%s' % (
+                    PREFIX, payment.stripe_checkout_id))
+
+    def page(self, path, status=200):
+        response = self.browser.get(path)
+        self.assertEqual(response.status_code, status)
+        return response.get_data(as_text=True)
+
+    def heading(self, page):
+        heading, = re.findall(r'<h1[^>]*>(.*?)</h1>', page, re.DOTALL)
+        return heading.strip()
+
+    def event(self, type_):
+        "Let the last event of the type arrive"
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            return Account.webhook(
+                [Account(self.account)], self.payload(type_))
+
+    def button(self, name, payment):
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            getattr(Payment, name)([Payment(payment.id)])
+
+    def assertPayment(self, payment, **values):
+        with self.transaction():
+            record = self.reload(payment)
+            self.assertEqual(
+                {n: getattr(record, n) for n in values}, values)
+
+    def test_waiting(self):
+        "The payer who has done everything is told so, on both pages"
+        for type_, heading in WAITING.items():
+            with self.subTest(type=type_):
+                payment = self.open()
+                lasting.give(self.world, payment.intent, type_)
+                for path in [payment.path + '/end', payment.path]:
+                    before = len(self.requests())
+                    page = self.page(path)
+                    self.assertEqual(self.heading(page), heading)
+                    self.assertNotIn(UNPAID, page)
+                    self.assertNotIn('Try again', page)
+                    self.assertIn(
+                        'href="https://payments.stripe.com/', page)
+                    self.assertNotIn('_secret_', page)
+                    self.assertEqual(len(self.requests()), before + 1)
+                self.assertPayment(
+                    payment, stripe_waiting_for='transfer',
+                    stripe_intent_status='requires_action',
+                    state='submitted')
+
+    def test_challenge(self):
+        "Who has not finished a challenge of the bank can go on"
+        payment = self.open()
+        self.world.pay(
+            payment.intent, '4000002760003184', authenticate=None)
+        page = self.page(payment.path + '/end')
+        self.assertIn(UNPAID, page)
+        self.assertPayment(payment, stripe_waiting_for='payer')
+        self.assertIn('id="pay"', self.page(payment.path))
+
+    def test_other_way(self):
+        "A payer with a voucher may pay otherwise"
+        payment = self.open()
+        lasting.give(self.world, payment.intent, 'multibanco')
+        page = self.page(payment.path)
+        other = html.unescape(re.search(
+                r'href="([^"]*[?]other=1)"', page).group(1))
+        self.assertIn('id="pay"', self.page(other))
+        self.world.pay(payment.intent)
+        self.assertEqual(
+            self.heading(self.page(payment.path + '/end')),
+            "Payment received")
+        self.assertPayment(
+            payment, state='succeeded', stripe_waiting_for=None)
+
+    def test_event(self):
+        "A payer who closes the window is known to have chosen"
+        for type_ in ['multibanco', 'customer_balance']:
+            with self.subTest(type=type_):
+                payment = self.open()
+                lasting.give(self.world, payment.intent, type_)
+                self.assertTrue(self.event('payment_intent.requires_action'))
+                self.assertPayment(payment, stripe_waiting_for='transfer')
+
+    def test_paid(self):
+        for type_ in ['boleto', 'customer_balance']:
+            with self.subTest(type=type_):
+                payment = self.open()
+                lasting.give(self.world, payment.intent, type_)
+                self.page(payment.path)
+                lasting.pay(self.world, payment.intent)
+                self.event('payment_intent.succeeded')
+                self.assertPayment(
+                    payment, state='succeeded', stripe_waiting_for=None,
+                    stripe_transferred_amount=None)
+
+    def test_expired(self):
+        "It can be paid again, and the payer who is not there is told"
+        for type_, mails in [('oxxo', 1), ('us_bank_account', 1)]:
+            with self.subTest(type=type_), MailServer() as mail:
+                payment = self.open()
+                lasting.give(self.world, payment.intent, type_)
+                self.page(payment.path)
+                lasting.expire(self.world, payment.intent)
+                self.event('payment_intent.payment_failed')
+                self.assertPayment(
+                    payment, state='submitted', stripe_waiting_for='payer',
+                    stripe_intent_status='requires_payment_method')
+                self.assertIn('id="pay"', self.page(payment.path))
+                self.assertEqual(len(mail.messages), mails)
+
+    def test_declined_at_page(self):
+        "Who pays otherwise and is declined there gets no mail"
+        with MailServer() as mail:
+            payment = self.open()
+            lasting.give(self.world, payment.intent, 'oxxo')
+            self.page(payment.path)
+            with self.assertRaises(Exception) as cm:
+                self.world.pay(payment.intent, '4000000000000002')
+            self.assertEqual(cm.exception.status, 402)
+            self.event('payment_intent.payment_failed')
+            self.assertPayment(payment, stripe_waiting_for='payer')
+        self.assertEqual(mail.messages, [])
+
+    def test_partly(self):
+        "Half of the money has arrived"
+        payment = self.open()
+        lasting.give(self.world, payment.intent, 'customer_balance')
+        self.page(payment.path + '/end')
+        self.assertPayment(payment, stripe_transferred_amount=None)
+        lasting.fund(self.world, payment.intent, 1200)
+        self.assertTrue(self.event('payment_intent.partially_funded'))
+        self.assertPayment(
+            payment, state='submitted', stripe_waiting_for='transfer',
+            stripe_transferred_amount=Decimal('12.00'))
+        for path in [
+                payment.path, payment.path + '/end',
+                payment.path + '?other=1']:
+            page = self.page(path)
+            self.assertIn('12.00</dd>', page)
+            self.assertIn('30.00</strong>', page)
+            # The rest alone is not paid otherwise
+            self.assertNotIn('other=1', page)
+            self.assertNotIn('id="pay"', page)
+        lasting.fund(self.world, payment.intent, 3000)
+        self.event('payment_intent.succeeded')
+        self.assertPayment(
+            payment, state='succeeded', amount=Decimal('42.00'),
+            stripe_transferred_amount=None)
+
+    def test_partly_guarded(self):
+        "Money on its way is not given up, whatever is known of it here"
+        for name, state in [('draft', 'submitted'), ('fail', 'processing')]:
+            for told in [True, False]:
+                with self.subTest(button=name, told=told):
+                    payment = self.open()
+                    if state == 'processing':
+                        self.button('process', payment)
+                    lasting.give(
+                        self.world, payment.intent, 'customer_balance')
+                    lasting.fund(self.world, payment.intent, 1200)
+                    if told:
+                        self.event('payment_intent.partially_funded')
+                    with self.assertRaises(PaymentPartlyPaidError) as cm:
+                        self.button(name, payment)
+                    self.assertIn('12.00', cm.exception.message)
+                    # What was learned stays
+                    self.assertPayment(
+                        payment, state=state, stripe_waiting_for='transfer',
+                        stripe_transferred_amount=Decimal('12.00'))
+                    self.assertEqual(self.requests('POST', '/cancel'), [])
+
+    def test_partly_given_up_at_stripe(self):
+        payment = self.open()
+        self.button('process', payment)
+        lasting.give(self.world, payment.intent, 'customer_balance')
+        lasting.fund(self.world, payment.intent, 1200)
+        self.event('payment_intent.partially_funded')
+        self.client.payment_intents.cancel(payment.intent)
+        self.event('payment_intent.canceled')
+        self.assertPayment(
+            payment, state='failed', stripe_waiting_for=None,
+            stripe_transferred_amount=None)
+
+    def test_voucher_guarded(self):
+        "An unpaid voucher is given up when the person says so"
+        for name, states in [
+                ('draft', ['submitted', 'draft']),
+                ('fail', ['processing', 'failed'])]:
+            with self.subTest(button=name):
+                payment = self.open()
+                if name == 'fail':
+                    self.button('process', payment)
+                lasting.give(self.world, payment.intent, 'multibanco')
+                with self.assertRaises(StripeTransferWarning) as cm:
+                    self.button(name, payment)
+                self.assertPayment(payment, state=states[0])
+                self.assertEqual(
+                    self.world.objects('payment_intent')[
+                        payment.intent]['status'],
+                    'requires_action')
+                with self.transaction():
+                    Warning = Pool().get('res.user.warning')
+                    Warning(user=1, name=cm.exception.name).save()
+                self.button(name, payment)
+                self.assertPayment(payment, state=states[1])
+                self.assertEqual(
+                    self.world.objects('payment_intent')[
+                        payment.intent]['status'],
+                    'canceled')
+
+    def test_hostile_link(self):
+        payment = self.open()
+        lasting.give(
+            self.world, payment.intent, 'multibanco',
+            url='javascript:alert(1)')
+        page = self.page(payment.path)
+        self.assertEqual(self.heading(page), "Waiting for your payment")
+        self.assertNotIn('javascript:', page)
+
+    def test_until(self):
+        payment = self.open()
+        lasting.give(self.world, payment.intent, 'konbini')
+        intent = self.world.objects('payment_intent')[payment.intent]
+        until = intent['next_action']['konbini_display_details']['expires_at']
+        self.assertAlmostEqual(
+            until, self.simulator.clock.now() + 7 * DAY, delta=60)
+        with self.transaction():
+            Lang = Pool().get('ir.lang')
+            text = Lang.get('en').strftime(from_timestamp(until).date())
+        self.assertIn(text, self.page(payment.path))
+
+    def test_setup(self):
+        "A bank account that is confirmed by small deposits"
+        with self.transaction():
+            Customer = Pool().get('account.payment.stripe.customer')
+            customer, = Customer.create([{
+                        'party': self.party,
+                        'stripe_account': self.account,
+                        }])
+            Transaction().commit()
+            Customer.stripe_checkout([customer])
+            path = '%s/account.payment.stripe.customer/%s' % (
+                PREFIX, customer.stripe_checkout_id)
+            intent = customer.stripe_setup_intent_id
+        lasting.give(self.world, intent, 'us_bank_account')
+        for url in [path + '/end', path]:
+            page = self.page(url)
+            self.assertEqual(
+                self.heading(page), "Waiting for your confirmation")
+            self.assertNotIn('not saved', page)
+            self.assertIn('href="https://payments.stripe.com/', page)
+        self.assertIn('id="pay"', self.page(path + '?other=1'))
+        lasting.pay(self.world, intent)
+        self.assertEqual(
+            self.heading(self.page(path + '/end')), "Payment method saved")
+
+    def test_copy(self):
+        payment = self.open()
+        lasting.give(self.world, payment.intent, 'customer_balance')
+        lasting.fund(self.world, payment.intent, 1200)
+        self.event('payment_intent.partially_funded')
+        with self.transaction():
+            copy, = Pool().get('account.payment').copy(
+                [self.reload(payment)])
+            self.assertIsNone(copy.stripe_transferred_amount)
+            self.assertIsNone(copy.stripe_waiting_for)
