@@ -14,6 +14,13 @@ from trytond.pyson import Eval, If
 from .amount import AmountError, from_stripe, to_stripe
 from .common import ErrorMixin, LeaseMixin, new_key, stripe_amount
 
+# The types of payment method without a refund of their own, so that Stripe
+# asks the payer by e-mail for a bank account
+# https://docs.stripe.com/api/refunds/create#create_refund-instructions_email
+# https://docs.stripe.com/payments/customer-balance/refunding
+EMAILED = frozenset([
+        'customer_balance', 'konbini', 'multibanco', 'promptpay'])
+
 
 class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.refund'
@@ -92,6 +99,12 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
         states={
             'invisible': ~Eval('stripe_refund_id'),
             })
+    stripe_instructions_email = fields.Char(
+        "Instructions E-mail", readonly=True, strip=False,
+        states={
+            'invisible': ~Eval('stripe_instructions_email'),
+            },
+        help="Where Stripe asks the payer for the bank account to refund to.")
     stripe_attempt = fields.Integer("Stripe Attempt", readonly=True)
     stripe_tries = fields.Integer("Tries", readonly=True)
     stripe_try_at = fields.DateTime(
@@ -229,7 +242,8 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
                 'submitted_by', 'approved_by', 'stripe_idempotency_key',
                 'stripe_refund_id', 'stripe_error_message',
                 'stripe_error_code', 'stripe_error_param',
-                'stripe_tries', 'stripe_try_at']:
+                'stripe_tries', 'stripe_try_at',
+                'stripe_instructions_email']:
             default.setdefault(name)
         default.setdefault('stripe_attempt', 0)
         return super().copy(refunds, default=default)
@@ -275,7 +289,21 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     @classmethod
     @Workflow.transition('processing')
     def process(cls, refunds):
-        pass
+        for refund in refunds:
+            if (not refund.stripe_refund_id
+                    and refund.payment.stripe_method_type in EMAILED):
+                # Kept, as what is sent again must be the same
+                refund.stripe_store(
+                    stripe_instructions_email=next(
+                        iter(refund.stripe_email_addresses()), None))
+
+    def stripe_email_addresses(self):
+        """Return the list of e-mail addresses of the payer, Stripe writes to
+        the first if it has to ask for the bank account to refund to.
+
+        To be extended, as for a contact of the kind that is to be used.
+        """
+        return self.payment.stripe_email_addresses()
 
     @classmethod
     @Workflow.transition('succeeded')
