@@ -37,7 +37,7 @@ WAITING = {
     'paynow': "Waiting for your payment",
     'pix': "Waiting for your payment",
     'promptpay': "Waiting for your payment",
-    'us_bank_account': "Waiting for your confirmation",
+    'us_bank_account': "Confirm your bank account",
     'wechat_pay': "Waiting for your payment",
     }
 
@@ -435,7 +435,7 @@ class TransferTestCase(StripeTestCase):
         for url in [path + '/end', path]:
             page = self.page(url)
             self.assertEqual(
-                self.heading(page), "Waiting for your confirmation")
+                self.heading(page), "Confirm your bank account")
             self.assertNotIn('not saved', page)
             self.assertIn('href="https://payments.stripe.com/', page)
         self.assertIn('id="pay"', self.page(path + '?other=1'))
