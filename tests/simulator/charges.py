@@ -5,7 +5,7 @@ import functools
 
 import stripe
 
-from . import balance, disputes, methods
+from . import balance, disputes, methods, radar, redirects, refunds
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
@@ -59,7 +59,7 @@ def details_of(world, method, charge_id, capture_before=None,
                     'last4']})
         details['mandate'] = method.private.get('mandate')
     else:
-        details = {}
+        details = redirects.details_of(stripe.Charge, method)
     result = {type: details, 'type': type}
     if plain and type == 'card':
         # Shared by the charges, never changed
@@ -154,9 +154,35 @@ def capture_money(world, charge, amount, asynchronous=False):
         charge['balance_transaction'] = row['id']
 
 
+def capture_authorized(world, charge, amount):
+    "Take an authorized amount, and release the rest"
+    rest = charge['amount'] - amount
+    charge.update(captured=True, amount_captured=amount)
+    if world.settings.release_refunds and rest:
+        capture_money(world, charge, charge['amount'])
+        world.emit('charge.captured', charge)
+        refunds.release(
+            world, charge, rest,
+            balance.fee_of(world, charge, charge['amount'])
+            - balance.fee_of(world, charge, amount))
+    else:
+        capture_money(world, charge, amount)
+        world.emit('charge.captured', charge)
+    after_payment(world, charge)
+
+
+def release(world, charge):
+    "Give up an authorization"
+    charge.private['released'] = True
+    refunds.release(world, charge, charge['amount'])
+
+
 def after_payment(world, charge):
     "Do what a test number does once its money was taken"
-    reason = charge.private['behaviour'].dispute
+    behaviour = charge.private['behaviour']
+    if 'createEarlyFraudWarning' in behaviour.names:
+        radar.warn(world, charge)
+    reason = behaviour.dispute
     if reason:
         disputes.open(world, charge, reason)
 
@@ -165,13 +191,15 @@ def expire(world, charge):
     "Release an authorization that wasn't captured in time"
     if charge['captured'] or charge.private.get('released'):
         return
-    charge.private['released'] = True
+    release(world, charge)
     world.emit('charge.expired', charge)
     intent = world.table('payment_intent').get(charge['payment_intent'] or '')
     if intent and intent['status'] == 'requires_capture':
         intent.update(
             amount_capturable=0, canceled_at=world.now(),
-            cancellation_reason='expired', status='canceled')
+            cancellation_reason='automatic' if world.settings.release_refunds
+            else 'expired',
+            status='canceled')
         world.emit('payment_intent.canceled', intent)
 
 
@@ -355,8 +383,5 @@ def capture(world, call, params, id):
         raise invalid(
             "The amount to capture is greater than the remaining amount.",
             'amount_too_large', 'amount')
-    row.update(captured=True, amount_captured=amount)
-    capture_money(world, row, amount)
-    world.emit('charge.captured', row)
-    after_payment(world, row)
+    capture_authorized(world, row, amount)
     return row

@@ -3,7 +3,7 @@
 "Payment intents: created, confirmed, captured or canceled."
 import re
 
-from . import intents, methods
+from . import charges, elsewhere, intents, methods
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
@@ -32,6 +32,7 @@ _PLAIN = ['description', 'receipt_email', 'setup_future_usage', 'shipping',
     'statement_descriptor', 'statement_descriptor_suffix', 'transfer_group']
 _UPDATABLE = [
     'requires_payment_method', 'requires_confirmation', 'requires_action']
+_AUTHORIZED = ['requires_capture', 'requires_reauthorization', 'expired']
 _CANCELABLE = (
     'requires_payment_method, requires_capture, requires_reauthorization, '
     'requires_confirmation, requires_action, expired, processing')
@@ -111,7 +112,7 @@ def create(world, call, params):
             "The statement descriptor is not supported for card charges. Use "
             "`statement_descriptor_suffix` instead.",
             param='statement_descriptor')
-    intents.apply_types(intent, params, currency)
+    intents.apply_types(world, intent, params, currency)
     if intent['automatic_payment_methods']:
         intent['payment_method_configuration_details'] = {
             'id': 'pmc_1' + world.account['id'][-8:], 'parent': None}
@@ -225,7 +226,7 @@ def update(world, call, params, id):
     intent['currency'] = currency
     if {'currency', 'allowed_payment_method_types',
             'excluded_payment_method_types'} & set(params):
-        intents.apply_types(intent, params, currency)
+        intents.apply_types(world, intent, params, currency)
     if params.get('payment_method_options'):
         intent['payment_method_options'] = _options(params)
     if method:
@@ -269,8 +270,10 @@ def confirm(world, call, params, id):
 
 
 def _check_confirm(world, call, intent, method, params, error):
+    intents.check_customer(world, intent)
     intents.check_return_url(call, intent, params, method, error)
     intents.check_mandate(world, call, intent, params, method, error)
+    elsewhere.check(intent, method, error)
 
 
 def _confirm(world, call, intent, method, params):
@@ -279,13 +282,19 @@ def _confirm(world, call, intent, method, params):
     intent.update(
         last_payment_error=None, next_action=None,
         payment_method=method['id'])
+    elsewhere.give_up(world, intent)
     intent.private['off_session'] = off_session
+    intent.private['mandate_data'] = params.get('mandate_data')
     intents.make_mandate(world, method, params)
-    if intents.needs_authentication(method, off_session):
+    waits = elsewhere.must_wait(method)
+    if waits or intents.needs_authentication(method, off_session):
         if off_session or params.get('error_on_requires_action'):
             fail(world, intent, method, AUTHENTICATION_REQUIRED)
             raise intents.refusal(intent, AUTHENTICATION_REQUIRED, method)
-        intents.challenge(world, call, intent, method, params)
+        if waits:
+            elsewhere.wait(world, intent, method)
+        else:
+            intents.challenge(world, call, intent, method, params)
         return
     pay(world, intent, method, raising=True)
 
@@ -295,15 +304,16 @@ def _confirm(world, call, intent, method, params):
 def cancel(world, call, params, id):
     intent = get_intent(world, id)
     status = intent['status']
-    if status not in _UPDATABLE + ['requires_capture']:
+    if status not in _UPDATABLE + _AUTHORIZED:
         raise unexpected(
             intent,
             "You cannot cancel this PaymentIntent because it has a status of "
             "%s. Only a PaymentIntent with one of the following statuses may "
             "be canceled: %s." % (status, _CANCELABLE))
-    if status == 'requires_capture':
-        charge = world.table('charge').get(intent['latest_charge'])
-        charge.private['released'] = True
+    charge = world.table('charge').get(intent['latest_charge'])
+    if status in _AUTHORIZED and charge and not charge['captured']:
+        charges.release(world, charge)
+    elsewhere.give_up(world, intent)
     intent.update(
         amount_capturable=0,
         canceled_at=world.now(),
