@@ -3,8 +3,8 @@
 """The pages of payers whose voucher or transfer is waited for."""
 from proteus import Model
 
-from .browser import DESKTOP, PHONE, CheckoutTestCase, element, fill_card
-from .simulator import lasting
+from .browser import DESKTOP, PHONE, CheckoutTestCase, element
+from .tools import create_stripe_customer
 
 SMALL = {**PHONE, 'width': 360}
 HEADINGS = {
@@ -30,19 +30,37 @@ GERMAN = {
     "If you do, please do not pay this way any more.":
     "Bitte zahlen Sie dann nicht mehr auf diesem Weg.",
     }
-TYPES = ['customer_balance', 'multibanco', 'pix', 'us_bank_account']
+TYPES = ['customer_balance', 'multibanco', 'wechat_pay']
 
 
 class WaitTestCase(CheckoutTestCase):
     "Test what is shown while money is on its way"
 
+    def setUp(self):
+        super().setUp()
+        self.customers = {}
+        self.world.set(payment_method_types=[
+                'card', *TYPES, 'us_bank_account'])
+
     def give(self, type_, reference="Invoice 2026-0042", **values):
         "Return a payment for which the payer has chosen, and its URL"
-        payment = self.payment(reference=reference, **values)
+        party = values.get('party', self.party)
+        if party not in self.customers:
+            self.customers[party] = create_stripe_customer(
+                self.account, party)
+        payment = self.payment(
+            reference=reference, stripe_customer=self.customers[party],
+            **values)
         url = self.checkout(payment)
-        lasting.give(
-            self.world, payment.stripe_payment_intent_id, type_)
+        self.world.pay(payment.stripe_payment_intent_id, type=type_)
         return payment, url
+
+    def setup(self):
+        "Return a customer whose bank account is to be confirmed, and its URL"
+        customer = create_stripe_customer(self.account, self.party)
+        url = self.checkout(customer)
+        self.world.pay(customer.stripe_setup_intent_id, type='us_bank_account')
+        return customer, url
 
     def assertFits(self, page, width):
         self.assertLessEqual(
@@ -71,11 +89,48 @@ class WaitTestCase(CheckoutTestCase):
                     self.take(page, 'wait-%s-%d' % (
                             type_, viewport['width']))
 
+    def test_setup(self):
+        for viewport in [SMALL, DESKTOP]:
+            customer, url = self.setup()
+            page = self.open_page(viewport)
+            for path in ['/end', '']:
+                page.goto(url + path)
+                page.get_by_role(
+                    'heading', name="Confirm your bank account").wait_for()
+                self.assertFits(page, viewport['width'])
+            self.take(page, 'wait-setup-%d' % viewport['width'])
+            self.world.receive(customer.stripe_setup_intent_id)
+            page.goto(url + '/end')
+            page.get_by_role(
+                'heading', name="Payment method saved").wait_for()
+
+    def test_chosen(self):
+        "The payer closes what Stripe.js shows and is told what is waited for"
+        customer = create_stripe_customer(self.account, self.party)
+        for label, heading in [
+                ("Multibanco", "Waiting for your payment"),
+                ("Bank transfer", "Waiting for your transfer"),
+                ("WeChat Pay", "Waiting for your payment")]:
+            with self.subTest(label=label):
+                payment = self.payment(stripe_customer=customer)
+                page = self.open(payment, self.open_page())
+                element(page).get_by_text("New payment method").click()
+                element(page).get_by_role('tab', name=label).click()
+                self.pay(page)
+                frame = page.frame_locator('iframe[title=Instructions]')
+                frame.get_by_role('button', name="Close").click()
+                self.assertEnds(heading, page)
+                self.assertBecomes(
+                    payment, state='submitted',
+                    stripe_waiting_for='transfer')
+                with page.expect_popup() as popup:
+                    page.locator('a.button').click()
+                popup.value.get_by_text("How to pay").wait_for()
+
     def test_partly(self):
         for viewport, scheme in [(SMALL, 'dark'), (DESKTOP, 'light')]:
             payment, url = self.give('customer_balance')
-            lasting.fund(
-                self.world, payment.stripe_payment_intent_id, 1000)
+            self.world.receive(payment.stripe_payment_intent_id, 1000)
             page = self.open_page(viewport, color_scheme=scheme)
             page.goto(url)
             page.get_by_text("Received so far").wait_for()
@@ -112,8 +167,8 @@ class WaitTestCase(CheckoutTestCase):
             for type_ in TYPES:
                 payment, url = self.give(type_, party=party)
                 if type_ == 'customer_balance':
-                    lasting.fund(
-                        self.world, payment.stripe_payment_intent_id, 1000)
+                    self.world.receive(
+                        payment.stripe_payment_intent_id, 1000)
                 page.goto(url)
                 self.assertIn(
                     page.locator('h1').inner_text(), GERMAN.values())
@@ -131,31 +186,30 @@ class WaitTestCase(CheckoutTestCase):
         page.get_by_role(
             'link', name="Use another payment method").click()
         page.wait_for_url('**other=1')
-        element(page).get_by_label("Card number").wait_for()
-        fill_card(page)
+        element(page).get_by_text("Visa ending in").wait_for()
         self.pay(page)
         self.assertEnds("Payment received", page)
         self.assertBecomes(payment, state='succeeded')
 
     def test_paid_meanwhile(self):
-        payment, url = self.give('konbini')
+        payment, url = self.give('multibanco')
         page = self.page
         page.goto(url)
         page.get_by_role('heading', name="Waiting").wait_for()
         self.assertBecomes(payment, stripe_waiting_for='transfer')
-        lasting.pay(self.world, payment.stripe_payment_intent_id)
+        self.world.receive(payment.stripe_payment_intent_id)
         self.assertBecomes(
             payment, state='succeeded', stripe_waiting_for=None,
-            stripe_method_type='konbini')
+            stripe_method_type='multibanco')
         page.reload()
         page.get_by_role('heading', name="Payment received").wait_for()
 
     def test_expired(self):
-        payment, url = self.give('oxxo')
+        payment, url = self.give('multibanco')
         page = self.page
         page.goto(url)
         page.get_by_role('heading', name="Waiting").wait_for()
-        lasting.expire(self.world, payment.stripe_payment_intent_id)
+        self.world.expire_intent(payment.stripe_payment_intent_id)
         self.assertBecomes(payment, stripe_waiting_for='payer')
         page.reload()
-        element(page).get_by_label("Card number").wait_for()
+        element(page).get_by_text("Visa ending in").wait_for()

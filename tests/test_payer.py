@@ -15,7 +15,6 @@ from trytond.tests.test_tryton import DB_NAME
 from trytond.wsgi import app
 
 from .case import StripeTestCase
-from .simulator import lasting
 
 PREFIX = '/%s/r/account_payment_stripe/checkout' % DB_NAME
 
@@ -39,6 +38,9 @@ class PayerTestCase(StripeTestCase):
     def setUp(self):
         super().setUp()
         self.browser = Client(app, Response)
+        self.world.set(payment_method_types=[
+                'card', 'konbini', 'customer_balance', 'multibanco',
+                'wechat_pay'])
 
     def customer(self, **values):
         "Return a new customer at Stripe, and its record"
@@ -176,7 +178,7 @@ class PayerTestCase(StripeTestCase):
             Refund = Pool().get('account.payment.stripe.refund')
             refund, = Refund.create([{
                         'payment': payment_id,
-                        'amount': Decimal('1.00'),
+                        'amount': Decimal(1),
                         }])
             Refund.submit([refund])
             Refund.approve([refund])
@@ -187,22 +189,38 @@ class PayerTestCase(StripeTestCase):
                 refund.stripe_refund_id]
 
     def paid(self, type_):
-        id_, path = self.checkout()
+        code = 'JPY' if type_ == 'konbini' else 'EUR'
+        digits = 0 if code == 'JPY' else 2
+        _, customer = self.customer(email='payer@example.com')
+        with self.transaction():
+            pool = Pool()
+            Currency = pool.get('currency.currency')
+            Journal = pool.get('account.payment.journal')
+            currencies = Currency.search([('code', '=', code)])
+            if not currencies:
+                currencies = Currency.create([{
+                            'name': code, 'code': code, 'symbol': code,
+                            'digits': digits,
+                            'rounding': Decimal(1).scaleb(-digits),
+                            }])
+            journal, = Journal.copy([Journal(self.journal)], {
+                    'currency': currencies[0].id,
+                    })
+        id_, path = self.checkout(
+            journal=journal.id, stripe_customer=customer,
+            amount=Decimal(42).scaleb(2 - digits))
         with self.transaction():
             Payment = Pool().get('account.payment')
             intent = Payment(id_).stripe_payment_intent_id
-        if type_ == 'card':
-            self.world.pay(intent)
-        else:
-            lasting.give(self.world, intent, type_)
-            lasting.pay(self.world, intent)
+        self.world.pay(intent, type=type_)
+        if type_ != 'card':
+            self.world.receive(intent)
         return id_, path
 
     def test_instructions_email(self):
         "Stripe asks the payer for a bank account where it has to"
         for type_, email in [
                 ('konbini', 'payer@example.com'),
-                ('promptpay', 'payer@example.com'),
                 ('customer_balance', 'payer@example.com'),
                 ('multibanco', 'payer@example.com'),
                 ('card', None),
@@ -244,7 +262,7 @@ class PayerTestCase(StripeTestCase):
         with self.transaction():
             Refund = Pool().get('account.payment.stripe.refund')
             refund, = Refund.create([{
-                        'payment': id_, 'amount': Decimal('1.00')}])
+                        'payment': id_, 'amount': Decimal(1)}])
             Refund.submit([refund])
             Refund.approve([refund])
         with self.transaction():

@@ -21,24 +21,21 @@ from trytond.tests.test_tryton import DB_NAME
 from trytond.transaction import Transaction
 from trytond.wsgi import app
 
-from .case import DAY, StripeTestCase
-from .simulator import lasting
+from .case import StripeTestCase
 from .tools import MailServer
 
 PREFIX = '/%s/r/account_payment_stripe/checkout' % DB_NAME
 UNPAID = "Nothing has been paid yet"
+# Type of payment method: currency, what the payer is told
 WAITING = {
-    'boleto': "Waiting for your payment",
-    'cashapp': "Waiting for your payment",
-    'customer_balance': "Waiting for your transfer",
-    'konbini': "Waiting for your payment",
-    'multibanco': "Waiting for your payment",
-    'oxxo': "Waiting for your payment",
-    'paynow': "Waiting for your payment",
-    'pix': "Waiting for your payment",
-    'promptpay': "Waiting for your payment",
-    'us_bank_account': "Confirm your bank account",
-    'wechat_pay': "Waiting for your payment",
+    'boleto': ('BRL', "Waiting for your payment"),
+    'customer_balance': ('USD', "Waiting for your transfer"),
+    'konbini': ('JPY', "Waiting for your payment"),
+    'multibanco': ('EUR', "Waiting for your payment"),
+    'oxxo': ('MXN', "Waiting for your payment"),
+    'pix': ('BRL', "Waiting for your payment"),
+    'us_bank_account': ('USD', "Confirm your bank account"),
+    'wechat_pay': ('USD', "Waiting for your payment"),
     }
 
 
@@ -175,18 +172,53 @@ class TransferTestCase(StripeTestCase):
     def setUp(self):
         super().setUp()
         self.browser = Client(app, Response)
+        self.world.set(payment_method_types=['card', *WAITING])
 
-    def open(self, **values):
-        "Return the id and path of a payment that can be paid, its intent"
+    def open(self, type_):
+        """Return the id and path of a payment, its intent and customer
+
+        type_: of the payment method with which it will be paid.
+        """
+        customer = self.client.customers.create(email='payer@example.com')
         with self.transaction():
-            Payment = Pool().get('account.payment')
-            payment = self.create_payment(**values)
+            pool = Pool()
+            Currency = pool.get('currency.currency')
+            Customer = pool.get('account.payment.stripe.customer')
+            Journal = pool.get('account.payment.journal')
+            Payment = pool.get('account.payment')
+            code, _ = WAITING[type_]
+            digits = 0 if code == 'JPY' else 2
+            currencies = Currency.search([('code', '=', code)])
+            if not currencies:
+                currencies = Currency.create([{
+                            'name': code, 'code': code, 'symbol': code,
+                            'digits': digits,
+                            'rounding': Decimal(1).scaleb(-digits),
+                            }])
+            journal, = Journal.copy([Journal(self.journal)], {
+                    'currency': currencies[0].id,
+                    })
+            record, = Customer.create([{
+                        'party': self.party,
+                        'stripe_account': self.account,
+                        'stripe_customer_id': customer.id,
+                        }])
+            payment = self.create_payment(
+                journal=journal.id, amount=Decimal(42).scaleb(2 - digits),
+                stripe_customer=record.id)
             Payment.stripe_checkout([payment])
             return SimpleNamespace(
                 id=payment.id,
+                customer=customer.id,
                 intent=payment.stripe_payment_intent_id,
                 path='%s/account.payment/%s' % (
                     PREFIX, payment.stripe_checkout_id))
+
+    def choose(self, type_):
+        "Return what open does after the payer has chosen the type"
+        payment = self.open(type_)
+        self.world.pay(payment.intent, type=type_)
+        return payment
 
     def page(self, path, status=200):
         response = self.browser.get(path)
@@ -217,10 +249,9 @@ class TransferTestCase(StripeTestCase):
 
     def test_waiting(self):
         "The payer who has done everything is told so, on both pages"
-        for type_, heading in WAITING.items():
+        for type_, (_, heading) in WAITING.items():
             with self.subTest(type=type_):
-                payment = self.open()
-                lasting.give(self.world, payment.intent, type_)
+                payment = self.choose(type_)
                 for path in [payment.path + '/end', payment.path]:
                     before = len(self.requests())
                     page = self.page(path)
@@ -228,7 +259,7 @@ class TransferTestCase(StripeTestCase):
                     self.assertNotIn(UNPAID, page)
                     self.assertNotIn('Try again', page)
                     self.assertIn(
-                        'href="https://payments.stripe.com/', page)
+                        'href="%s/instructions/' % self.simulator.url, page)
                     self.assertNotIn('_secret_', page)
                     self.assertEqual(len(self.requests()), before + 1)
                 self.assertPayment(
@@ -238,7 +269,7 @@ class TransferTestCase(StripeTestCase):
 
     def test_challenge(self):
         "Who has not finished a challenge of the bank can go on"
-        payment = self.open()
+        payment = self.open('us_bank_account')
         self.world.pay(
             payment.intent, '4000002760003184', authenticate=None)
         page = self.page(payment.path + '/end')
@@ -248,8 +279,7 @@ class TransferTestCase(StripeTestCase):
 
     def test_other_way(self):
         "A payer with a voucher may pay otherwise"
-        payment = self.open()
-        lasting.give(self.world, payment.intent, 'multibanco')
+        payment = self.choose('multibanco')
         page = self.page(payment.path)
         other = html.unescape(re.search(
                 r'href="([^"]*[?]other=1)"', page).group(1))
@@ -265,18 +295,16 @@ class TransferTestCase(StripeTestCase):
         "A payer who closes the window is known to have chosen"
         for type_ in ['multibanco', 'customer_balance']:
             with self.subTest(type=type_):
-                payment = self.open()
-                lasting.give(self.world, payment.intent, type_)
+                payment = self.choose(type_)
                 self.assertTrue(self.event('payment_intent.requires_action'))
                 self.assertPayment(payment, stripe_waiting_for='transfer')
 
     def test_paid(self):
         for type_ in ['boleto', 'customer_balance']:
             with self.subTest(type=type_):
-                payment = self.open()
-                lasting.give(self.world, payment.intent, type_)
+                payment = self.choose(type_)
                 self.page(payment.path)
-                lasting.pay(self.world, payment.intent)
+                self.world.receive(payment.intent)
                 self.event('payment_intent.succeeded')
                 self.assertPayment(
                     payment, state='succeeded', stripe_waiting_for=None,
@@ -286,10 +314,9 @@ class TransferTestCase(StripeTestCase):
         "It can be paid again, and the payer who is not there is told"
         for type_, mails in [('oxxo', 1), ('us_bank_account', 1)]:
             with self.subTest(type=type_), MailServer() as mail:
-                payment = self.open()
-                lasting.give(self.world, payment.intent, type_)
+                payment = self.choose(type_)
                 self.page(payment.path)
-                lasting.expire(self.world, payment.intent)
+                self.world.expire_intent(payment.intent)
                 self.event('payment_intent.payment_failed')
                 self.assertPayment(
                     payment, state='submitted', stripe_waiting_for='payer',
@@ -300,8 +327,7 @@ class TransferTestCase(StripeTestCase):
     def test_declined_at_page(self):
         "Who pays otherwise and is declined there gets no mail"
         with MailServer() as mail:
-            payment = self.open()
-            lasting.give(self.world, payment.intent, 'oxxo')
+            payment = self.choose('oxxo')
             self.page(payment.path)
             with self.assertRaises(Exception) as cm:
                 self.world.pay(payment.intent, '4000000000000002')
@@ -312,11 +338,10 @@ class TransferTestCase(StripeTestCase):
 
     def test_partly(self):
         "Half of the money has arrived"
-        payment = self.open()
-        lasting.give(self.world, payment.intent, 'customer_balance')
+        payment = self.choose('customer_balance')
         self.page(payment.path + '/end')
         self.assertPayment(payment, stripe_transferred_amount=None)
-        lasting.fund(self.world, payment.intent, 1200)
+        self.world.receive(payment.intent, 1200)
         self.assertTrue(self.event('payment_intent.partially_funded'))
         self.assertPayment(
             payment, state='submitted', stripe_waiting_for='transfer',
@@ -330,7 +355,7 @@ class TransferTestCase(StripeTestCase):
             # The rest alone is not paid otherwise
             self.assertNotIn('other=1', page)
             self.assertNotIn('id="pay"', page)
-        lasting.fund(self.world, payment.intent, 3000)
+        self.world.receive(payment.intent, 3000)
         self.event('payment_intent.succeeded')
         self.assertPayment(
             payment, state='succeeded', amount=Decimal('42.00'),
@@ -341,12 +366,11 @@ class TransferTestCase(StripeTestCase):
         for name, state in [('draft', 'submitted'), ('fail', 'processing')]:
             for told in [True, False]:
                 with self.subTest(button=name, told=told):
-                    payment = self.open()
+                    payment = self.open('customer_balance')
                     if state == 'processing':
                         self.button('process', payment)
-                    lasting.give(
-                        self.world, payment.intent, 'customer_balance')
-                    lasting.fund(self.world, payment.intent, 1200)
+                    self.world.pay(payment.intent, type='customer_balance')
+                    self.world.receive(payment.intent, 1200)
                     if told:
                         self.event('payment_intent.partially_funded')
                     with self.assertRaises(PaymentPartlyPaidError) as cm:
@@ -359,12 +383,14 @@ class TransferTestCase(StripeTestCase):
                     self.assertEqual(self.requests('POST', '/cancel'), [])
 
     def test_partly_given_up_at_stripe(self):
-        payment = self.open()
+        payment = self.open('customer_balance')
         self.button('process', payment)
-        lasting.give(self.world, payment.intent, 'customer_balance')
-        lasting.fund(self.world, payment.intent, 1200)
+        self.world.pay(payment.intent, type='customer_balance')
+        self.world.receive(payment.intent, 1200)
         self.event('payment_intent.partially_funded')
         self.client.payment_intents.cancel(payment.intent)
+        self.assertEqual(
+            self.world.cash_balance(payment.customer), {'usd': 1200})
         self.event('payment_intent.canceled')
         self.assertPayment(
             payment, state='failed', stripe_waiting_for=None,
@@ -376,10 +402,10 @@ class TransferTestCase(StripeTestCase):
                 ('draft', ['submitted', 'draft']),
                 ('fail', ['processing', 'failed'])]:
             with self.subTest(button=name):
-                payment = self.open()
+                payment = self.open('multibanco')
                 if name == 'fail':
                     self.button('process', payment)
-                lasting.give(self.world, payment.intent, 'multibanco')
+                self.world.pay(payment.intent, type='multibanco')
                 with self.assertRaises(StripeTransferWarning) as cm:
                     self.button(name, payment)
                 self.assertPayment(payment, state=states[0])
@@ -398,21 +424,22 @@ class TransferTestCase(StripeTestCase):
                     'canceled')
 
     def test_hostile_link(self):
-        payment = self.open()
-        lasting.give(
-            self.world, payment.intent, 'multibanco',
-            url='javascript:alert(1)')
+        payment = self.choose('multibanco')
+        action = self.world.objects('payment_intent')[
+            payment.intent]['next_action']
+        name = action['type']
+        self.world.change_intent(payment.intent, next_action={
+                **action, name: {
+                    **action[name],
+                    'hosted_voucher_url': 'javascript:alert(1)'}})
         page = self.page(payment.path)
         self.assertEqual(self.heading(page), "Waiting for your payment")
         self.assertNotIn('javascript:', page)
 
     def test_until(self):
-        payment = self.open()
-        lasting.give(self.world, payment.intent, 'konbini')
+        payment = self.choose('konbini')
         intent = self.world.objects('payment_intent')[payment.intent]
         until = intent['next_action']['konbini_display_details']['expires_at']
-        self.assertAlmostEqual(
-            until, self.simulator.clock.now() + 7 * DAY, delta=60)
         with self.transaction():
             Lang = Pool().get('ir.lang')
             text = Lang.get('en').strftime(from_timestamp(until).date())
@@ -431,22 +458,22 @@ class TransferTestCase(StripeTestCase):
             path = '%s/account.payment.stripe.customer/%s' % (
                 PREFIX, customer.stripe_checkout_id)
             intent = customer.stripe_setup_intent_id
-        lasting.give(self.world, intent, 'us_bank_account')
+        self.world.pay(intent, type='us_bank_account')
         for url in [path + '/end', path]:
             page = self.page(url)
             self.assertEqual(
                 self.heading(page), "Confirm your bank account")
             self.assertNotIn('not saved', page)
-            self.assertIn('href="https://payments.stripe.com/', page)
+            self.assertIn(
+                'href="%s/instructions/' % self.simulator.url, page)
         self.assertIn('id="pay"', self.page(path + '?other=1'))
-        lasting.pay(self.world, intent)
+        self.world.receive(intent)
         self.assertEqual(
             self.heading(self.page(path + '/end')), "Payment method saved")
 
     def test_copy(self):
-        payment = self.open()
-        lasting.give(self.world, payment.intent, 'customer_balance')
-        lasting.fund(self.world, payment.intent, 1200)
+        payment = self.choose('customer_balance')
+        self.world.receive(payment.intent, 1200)
         self.event('payment_intent.partially_funded')
         with self.transaction():
             copy, = Pool().get('account.payment').copy(
