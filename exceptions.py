@@ -24,9 +24,5 @@ class StripeKeyModifiedWarning(UserWarning):
     pass
 
 
-class StripeIntentUnknownWarning(UserWarning):
-    pass
-
-
 class StripeTransferWarning(UserWarning):
     pass

@@ -16,7 +16,7 @@ from .common import (
 from .event import is_current
 from .exceptions import StripeError
 from .gateway import Moment, StripeFailure
-from .state import FINAL, PaymentState
+from .state import FINAL, OPEN, PaymentState
 
 WAITING_FOR = {
     'requires_payment_method': 'payer',
@@ -58,12 +58,14 @@ class Payment(metaclass=PoolMeta):
                 or (self.stripe_waiting_for == 'transfer'
                     and state.expired)))
         values = self._stripe_state_values(state)
-        if refused and self.stripe_fails_at_once:
-            values['stripe_try_at'] = None
+        if refused:
+            if self.stripe_fails_at_once:
+                values['stripe_try_at'] = None
+            else:
+                # Nothing that may fail is part of this transaction
+                values['stripe_to_mail'] = True
         self.stripe_store(**values)
         self._stripe_move(state)
-        if refused and not self.stripe_fails_at_once:
-            self.stripe_mail_checkout()
         return state
 
     def _stripe_may_be_old(self, state):
@@ -93,6 +95,9 @@ class Payment(metaclass=PoolMeta):
             values['stripe_method_type'] = state.method_type
         if state.intent:
             values['stripe_payment_intent_id'] = state.intent
+            values['stripe_former_intent_id'] = state.intent
+        if state.error_message or state.charge or state.status not in OPEN:
+            values['stripe_confirmed'] = True
         if state.charge:
             values['stripe_charge_id'] = state.charge
         if state.at is not None:
@@ -188,7 +193,7 @@ class Payment(metaclass=PoolMeta):
         Raises StripeFailure.
         """
         return PaymentState.read(
-            self.journal.stripe_account.gateway,
+            self.stripe_own_account.gateway,
             intent=self.stripe_payment_intent_id,
             charge=self.stripe_charge_id)
 
@@ -243,7 +248,7 @@ class Payment(metaclass=PoolMeta):
             if payments:
                 break
         payments = [
-            p for p in payments if p.journal.stripe_account == account]
+            p for p in payments if p.stripe_own_account == account]
         return cls.stripe_lock(payments) if payments else []
 
     @classmethod
@@ -320,7 +325,7 @@ class Payment(metaclass=PoolMeta):
             p for p in cls.search([
                     ('stripe_token', '=', source['id']),
                     ])
-            if p.journal.stripe_account == account]
+            if p.stripe_own_account == account]
         if not payments:
             return
         payments = cls.stripe_lock(payments)

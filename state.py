@@ -14,6 +14,8 @@ __all__ = ['PaymentState', 'instructions']
 # Nothing follows them: a capture and a cancellation happen only once
 # https://docs.stripe.com/payments/paymentintents/lifecycle
 FINAL = frozenset(['succeeded', 'canceled'])
+# Nobody has tried to pay them, or it failed
+OPEN = frozenset(['requires_payment_method', 'requires_confirmation'])
 
 # The next actions that last, as the payer has done all there is to do at the
 # page: what is waited for, and until when it can be used
