@@ -77,13 +77,10 @@ class Account(DisputeControls, PayerControls, World):
         self.settings.charges_api = enabled
 
     def set(self, **settings):
-        """Change settings: settle_delay, evidence_delay, refund_delay and
-        search_delay in seconds, legacy_ids whether card_ and src_ ids are
-        taken as payment methods."""
-        for name, value in settings.items():
-            if not hasattr(self.settings, name):
-                raise ValueError("unknown setting %s" % name)
-            setattr(self.settings, name, value)
+        """Change settings, see settings.py: among them raw_card_data, whether
+        numbers of cards are taken, and payment_method_types, the list of
+        what is turned on in the Dashboard."""
+        self.settings.set(**settings)
 
     def miss_events(self, *types):
         """Let Stripe fail to make events of these types, with wildcards.

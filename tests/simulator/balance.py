@@ -4,21 +4,10 @@
 from decimal import Decimal
 
 from .api import endpoint, get, listing
+from .checks import places
 
 DISPUTE_FEE = 1500
 AVAILABLE_AFTER = 2 * 24 * 60 * 60
-
-
-ZERO_DECIMAL = set(
-    'bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split())
-THREE_DECIMAL = set('bhd jod kwd omr tnd'.split())
-
-
-def places(currency):
-    "Return the digits of Stripe's minor unit"
-    return (
-        0 if currency in ZERO_DECIMAL
-        else 3 if currency in THREE_DECIMAL else 2)
 
 
 def fee_of(world, charge, amount):

@@ -9,6 +9,8 @@ from . import balance, disputes, methods, radar, redirects, refunds
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
+from .checks import (
+    check_amount, check_currency, check_email, check_multiple)
 from .errors import StripeError, card_error, invalid, missing_param
 from .objects import Row, new_id, shape
 from .schema import String
@@ -285,6 +287,10 @@ def create(world, call, params):
         raise invalid(
             "This value must be greater than or equal to 1.",
             'parameter_invalid_integer', 'amount')
+    currency = params['currency'].lower()
+    check_currency(currency)
+    check_amount(params['amount'], currency)
+    check_email(params.get('receipt_email'), 'receipt_email')
     source, customer = params.get('source'), params.get('customer')
     if not source and not customer:
         raise invalid(
@@ -295,7 +301,7 @@ def create(world, call, params):
     behaviour = method.private['behaviour']
     capture = params.get('capture', True)
     row = build(
-        world, method, params['amount'], params['currency'].lower(),
+        world, method, params['amount'], currency,
         failure=behaviour.decline, capture=capture,
         customer=customer['id'] if customer else None,
         description=params.get('description'),
@@ -383,5 +389,6 @@ def capture(world, call, params, id):
         raise invalid(
             "The amount to capture is greater than the remaining amount.",
             'amount_too_large', 'amount')
+    check_multiple(amount, row['currency'])
     capture_authorized(world, row, amount)
     return row

@@ -6,6 +6,7 @@ import re
 import stripe
 
 from . import cards
+from .checks import check_email
 from .errors import StripeError, invalid, missing
 from .objects import Row, shape
 from .schema import Hash, Integer, String
@@ -81,6 +82,7 @@ def sepa_details(world, behaviour):
 def billing(details=None):
     "Return billing details with every attribute"
     details = details or {}
+    check_email(details.get('email'), 'billing_details[email]')
     result = shape(stripe.PaymentMethod.BillingDetails)
     result['address'] = shape(
         stripe.PaymentMethod.BillingDetails.Address)
@@ -165,7 +167,7 @@ def from_params(world, call, params, prefix=''):
             raise invalid(
                 "Missing required param: %s." % name, 'parameter_missing',
                 name)
-        elif not call.public:
+        elif not (call.public or world.settings.raw_card_data):
             raise invalid(
                 "Sending credit card numbers directly to the Stripe API is "
                 "generally unsafe. We suggest you use test tokens that map "

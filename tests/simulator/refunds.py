@@ -1,26 +1,16 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "Refunds: money that goes back, now, later or not at all."
-from decimal import Decimal
-
 import stripe
 
 from . import balance, radar
 from .api import (
     check_filters, endpoint, get, listing, merge_metadata, metadata_of)
+from .checks import check_email, check_multiple, display
 from .errors import invalid, missing
 from .objects import shape
 
 _Destination = stripe.Refund.DestinationDetails
-_SIGNS = {'usd': '$', 'eur': '€', 'gbp': '£', 'jpy': '¥'}
-
-
-def display(amount, currency):
-    "Return the amount as Stripe writes it in its messages"
-    places = balance.places(currency)
-    text = '{:,.{}f}'.format(Decimal(amount) / 10 ** places, places)
-    sign = _SIGNS.get(currency)
-    return sign + text if sign else '%s %s' % (text, currency.upper())
 
 
 def refundable(world, charge):
@@ -42,6 +32,7 @@ def create(world, charge, params):
         raise invalid(
             "This value must be greater than or equal to 1.",
             'parameter_invalid_integer', 'amount')
+    check_email(params.get('instructions_email'), 'instructions_email')
     if charge['status'] == 'failed':
         raise invalid("Charge %s did not succeed." % id)
     if not charge['captured']:
@@ -69,6 +60,7 @@ def create(world, charge, params):
             'charge_already_refunded')
     if amount is None:
         amount = remaining
+    check_multiple(amount, currency)
     if amount > remaining:
         raise invalid(
             "Refund amount (%s) is greater than unrefunded amount on charge "

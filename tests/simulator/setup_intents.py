@@ -10,7 +10,7 @@ from .api import (
 from .errors import invalid
 from .intents import refuse, unexpected
 from .objects import new_id, random_text
-from .payment_intents import PUBLIC
+from .payment_intents import DATA, PUBLIC
 from .schema import String
 
 _PATH = '/v1/setup_intents'
@@ -18,7 +18,8 @@ _OPEN = [
     'requires_payment_method', 'requires_confirmation', 'requires_action']
 
 
-@endpoint('POST', _PATH, 'SetupIntentCreateParams', 'setup_intent')
+@endpoint('POST', _PATH, 'SetupIntentCreateParams', 'setup_intent',
+    extra=DATA)
 def create(world, call, params):
     if params.get('customer'):
         get_customer(world, params['customer'])
@@ -103,7 +104,8 @@ def retrieve(world, call, params, id):
     return intent
 
 
-@endpoint('POST', _PATH + '/{id}', 'SetupIntentUpdateParams', 'setup_intent')
+@endpoint('POST', _PATH + '/{id}', 'SetupIntentUpdateParams', 'setup_intent',
+    extra=DATA)
 def update(world, call, params, id):
     intent = get_intent(world, id)
     for name in ['payment_method', 'payment_method_data', 'customer',
@@ -136,7 +138,8 @@ def update(world, call, params, id):
 
 
 @endpoint('POST', _PATH + '/{id}/confirm', 'SetupIntentConfirmParams',
-    'setup_intent', public=PUBLIC, extra={'client_secret': String()})
+    'setup_intent', public=PUBLIC,
+    extra=dict(DATA, client_secret=String()))
 def confirm(world, call, params, id):
     intent = get_intent(world, id)
     intents.check_secret(call, intent, params)

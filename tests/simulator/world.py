@@ -5,13 +5,13 @@ import fnmatch
 import hashlib
 import threading
 from contextlib import contextmanager
-from types import SimpleNamespace
 
+from . import history
 from .events import EventTable
 from .idempotency import Keys
 from .limits import RateLimits
-from .method_types import DEFAULT
 from .objects import fresh, new_id
+from .settings import Settings
 from .store import Table
 from .webhooks import Webhooks
 
@@ -73,12 +73,7 @@ class World:
         self.keys = Keys(self.clock)
         self.webhooks = Webhooks(self)
         self.limits = RateLimits()
-        self.settings = SimpleNamespace(
-            key_state={}, permissions=None, charges_api=False,
-            legacy_ids=True, settle_delay=2, evidence_delay=0,
-            refund_delay=60, search_delay=60, raw_card_data=False,
-            payment_method_types=DEFAULT, settlement_currency=None,
-            settlement_rate=1, release_refunds=False)
+        self.settings = Settings()
         # Types of events that Stripe fails to make
         self.missed = ()
         # The request that is being executed
@@ -132,6 +127,8 @@ class World:
 
     def emit(self, type, row, previous=None):
         "Create an event about the object and have it delivered"
+        if row['object'] == 'payment_intent':
+            history.remember(row, self.now())
         if any(fnmatch.fnmatch(type, m) for m in self.missed):
             return
         event = self.events.record(self, type, row, previous)
