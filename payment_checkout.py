@@ -106,7 +106,7 @@ class Payment(metaclass=PoolMeta):
         customer_id: that of the intent.
         https://docs.stripe.com/api/customer_sessions/create
         """
-        remove = self.stripe_account.payment_method_remove
+        remove = self.stripe_own_account.payment_method_remove
         return {
             'customer': customer_id,
             'components': {
@@ -133,7 +133,7 @@ class Payment(metaclass=PoolMeta):
         if not intent['customer']:
             return
         try:
-            session = self.stripe_account.gateway.customer_sessions.create(
+            session = self.stripe_own_account.gateway.customer_sessions.create(
                 **self.stripe_session_params(intent['customer']))
         except StripeFailure as e:
             # It can be paid without

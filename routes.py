@@ -152,7 +152,7 @@ class Routes(Router):
                 'end': end,
                 'language': lang.code.partition('@')[0].replace('_', '-'),
                 'direction': lang.direction,
-                'stripe_js': record.stripe_account.stripe_js,
+                'stripe_js': record.stripe_own_account.stripe_js,
                 })
         page['locale'] = _locale(page['language'])
         # The host is chosen by whoever asks, and may be none
@@ -203,7 +203,7 @@ def _locale(language):
 
 def _details(record, lang):
     "Return what the page shows of the record and what Stripe.js needs"
-    account = record.stripe_account
+    account = record.stripe_own_account
     details = {
         'setup': record.__name__ != 'account.payment',
         'amount': None,
