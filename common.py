@@ -211,13 +211,21 @@ class LeaseMixin:
 
     @classmethod
     def stripe_note_error(cls, id_, error):
-        "Show on the record the exception for which a Run could not carry it"
+        "Show on the record the exception for which it could not go on"
         for record in cls.stripe_lock([id_]):
             record.stripe_store(
                 stripe_error_message=error_message(error),
                 stripe_error_code=None,
-                stripe_error_param=None,
-                stripe_leased_until=None)
+                stripe_error_param=None)
+
+    @classmethod
+    def stripe_note_unapplied(cls, id_, error):
+        """Show on the record the exception that prevents what Stripe says of
+        it, and keep what can be kept of that.
+
+        Raises StripeFailure.
+        """
+        cls.stripe_note_error(id_, error)
 
     @classmethod
     def stripe_browse(cls, id_):

@@ -166,6 +166,10 @@ class Payment(
                     & ~Eval('stripe_refunds'))),
             })
 
+    stripe_events = fields.One2Many(
+        'account.payment.stripe.event', 'record', "Stripe Events",
+        readonly=True)
+
     stripe_waiting_for = fields.Selection([
             (None, ""),
             ('payer', "Payer"),
@@ -210,12 +214,11 @@ class Payment(
             field = getattr(cls, name)
             field.states['readonly'] = ~Eval('state').in_(
                 ['draft', 'submitted', 'approved'])
-        cls.stripe_error_message.states['invisible'] |= (
-            Eval('state') == 'succeeded')
-        cls.stripe_error_code.states['invisible'] |= (
-            Eval('state') == 'succeeded')
-        cls.stripe_error_param.states['invisible'] |= (
-            Eval('state') == 'succeeded')
+        # What it has succeeded in spite of
+        for name in ['message', 'code', 'param']:
+            getattr(cls, 'stripe_error_%s' % name).states['invisible'] |= (
+                (Eval('state') == 'succeeded')
+                & (Eval('stripe_waiting_for') != 'check'))
         cls.amount.states['readonly'] &= ~(
             (Eval('state') == 'processing')
             & Eval('stripe_capture_needed', False))
@@ -272,13 +275,11 @@ class Payment(
                 'stripe_do_pull': {
                     'invisible': (
                         (Eval('process_method') != 'stripe')
-                        | ~Eval('state').in_(
-                            ['processing', 'succeeded', 'failed'])
                         | (~Eval('stripe_charge_id')
                             & ~Eval('stripe_payment_intent_id'))),
                     'icon': 'tryton-refresh',
                     'depends': [
-                        'process_method', 'state', 'stripe_charge_id',
+                        'process_method', 'stripe_charge_id',
                         'stripe_payment_intent_id'],
                     },
                 })
@@ -425,6 +426,7 @@ class Payment(
             default.setdefault(name)
         for name in cls._stripe_own_flags():
             default.setdefault(name, False)
+        default.setdefault('stripe_events')
         return super().copy(payments, default=default)
 
     @classmethod

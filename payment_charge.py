@@ -166,6 +166,13 @@ class Payment(metaclass=PoolMeta):
             'stripe_waiting_for': WAITS_FOR[meaning],
             **super()._stripe_wait_values(failure, meaning)}
 
+    @classmethod
+    def stripe_note_error(cls, id_, error):
+        super().stripe_note_error(id_, error)
+        for payment in cls.stripe_lock([id_]):
+            payment.stripe_store(
+                stripe_waiting_for='check', **payment._stripe_pause_values())
+
     def _stripe_look_later(self, **values):
         self.stripe_store(
             **self._stripe_pause_values((FIRST_LOOK, LAST_LOOK)), **values)

@@ -143,13 +143,7 @@ class Payment(metaclass=PoolMeta):
         Raises PaymentPaidError if another intent has been paid meanwhile, and
         StripeFailure.
         """
-        metadata = intent.get('metadata')
-        key = metadata.get(METADATA) if isinstance(metadata, dict) else None
-        payments = [
-            p for p in is_key(key) and cls.stripe_lock(cls.search([
-                        ('stripe_idempotency_key', '=', key),
-                        ])) or []
-            if p.stripe_own_account == account]
+        payments = cls._stripe_find_key(account, intent)
         if not payments:
             return []
         # The event may be older than its cancellation
@@ -161,6 +155,17 @@ class Payment(metaclass=PoolMeta):
             if payment.state == 'draft':
                 cls.submit([payment])
         return payments
+
+    @classmethod
+    def _stripe_find_key(cls, account, object_):
+        "Return the locked payments that the metadata of the object names"
+        metadata = object_.get('metadata')
+        key = metadata.get(METADATA) if isinstance(metadata, dict) else None
+        return [
+            p for p in is_key(key) and cls.stripe_lock(cls.search([
+                        ('stripe_idempotency_key', '=', key),
+                        ])) or []
+            if p.stripe_own_account == account]
 
     def _stripe_replace_intent(self, gateway, intent):
         former = self.stripe_payment_intent_id or self.stripe_former_intent_id

@@ -198,6 +198,14 @@ class Payment(metaclass=PoolMeta):
             charge=self.stripe_charge_id)
 
     @classmethod
+    def stripe_note_unapplied(cls, id_, error):
+        for payment in cls.stripe_lock([id_]):
+            if payment.stripe_is_known:
+                payment.stripe_store(
+                    **payment._stripe_state_values(payment.stripe_read()))
+        super().stripe_note_unapplied(id_, error)
+
+    @classmethod
     @ModelView.button
     def stripe_do_pull(cls, payments):
         """Bring the payments to the state that Stripe tells now.
@@ -269,7 +277,32 @@ class Payment(metaclass=PoolMeta):
                 payment.stripe_apply(state)
             else:
                 payment.stripe_apply(payment.stripe_read(), sure=True)
-        return True
+        return payments
+
+    @classmethod
+    def stripe_of_event(cls, account, event):
+        "Return the locked payments that the event is about"
+        object_ = event['data']['object']
+        kind = object_['object']
+        if kind == 'source':
+            return cls._stripe_find_token(account, object_['id'])
+        intent, charge = object_.get('payment_intent'), object_.get('charge')
+        if kind == 'payment_intent':
+            intent, charge = object_['id'], None
+        elif kind == 'charge':
+            charge = object_['id']
+        return (
+            cls._stripe_find(account, intent=intent, charge=charge)
+            or cls._stripe_find_key(account, object_))
+
+    @classmethod
+    def _stripe_find_token(cls, account, token):
+        payments = [
+            p for p in cls.search([
+                    ('stripe_token', '=', token),
+                    ])
+            if p.stripe_own_account == account]
+        return cls.stripe_lock(payments) if payments else []
 
     @classmethod
     def stripe_on_payment_intent(cls, account, event):
@@ -321,14 +354,9 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def stripe_on_source(cls, account, event):
         source = event['data']['object']
-        payments = [
-            p for p in cls.search([
-                    ('stripe_token', '=', source['id']),
-                    ])
-            if p.stripe_own_account == account]
+        payments = cls._stripe_find_token(account, source['id'])
         if not payments:
             return
-        payments = cls.stripe_lock(payments)
         if event['type'] == 'source.chargeable':
             cls.write(payments, {'stripe_chargeable': True})
             cls.__queue__.stripe_charge(
@@ -343,7 +371,7 @@ class Payment(metaclass=PoolMeta):
             for payment in failed:
                 with payment._stripe_moving():
                     cls.fail([payment])
-        return True
+        return payments
 
 
 def _of_captured(charge):

@@ -15,6 +15,8 @@ from trytond.routing import Route, Router, Rule
 from trytond.tools import timezone
 from trytond.transaction import Transaction
 
+from .common import attempt
+from .exceptions import StripeError
 from .gateway import API_BASE, StripeFailure
 
 logger = logging.getLogger(__name__)
@@ -81,11 +83,7 @@ class Routes(Router):
                 page = record.stripe_checkout_page(
                     other='other' in request.args)
             except (StripeFailure, UserError) as e:
-                # It may have happened in the middle of what Stripe told
-                Transaction().rollback()
-                logger.warning(
-                    "can not open checkout of %s: %s", record, e)
-                page = {'unavailable': True}
+                page = cls._failed(record, e)
         return cls._render(request, pool, record, page)
 
     @classmethod
@@ -97,9 +95,7 @@ class Routes(Router):
             page = record.stripe_end_checkout() or {}
         except (StripeFailure, UserError) as e:
             # What is not done now is done with the events
-            Transaction().rollback()
-            logger.warning("can not end checkout of %s: %s", record, e)
-            page = {'unavailable': True}
+            page = cls._failed(record, e)
         return cls._render(request, pool, record, page, end=True)
 
     @classmethod
@@ -121,6 +117,26 @@ class Routes(Router):
         if Account.webhook([account], event) is False:
             abort(HTTPStatus.SERVICE_UNAVAILABLE)
         return Response(status=HTTPStatus.NO_CONTENT)
+
+    @classmethod
+    def _failed(cls, record, error):
+        """Return what the page shows after the error.
+
+        It may have happened in the middle of what Stripe told, which is kept:
+        who has paid must not read otherwise because it cannot be booked.
+        """
+        Transaction().rollback()
+        logger.warning("page of %s: %s", record, error)
+        if not isinstance(error, (StripeFailure, StripeError)):
+            try:
+                attempt(record.__class__.stripe_note_unapplied,
+                    record.id, error)
+            except StripeFailure as e:
+                logger.warning("page of %s: %s", record, e)
+            else:
+                if record.stripe_checkout_result != 'open':
+                    return {}
+        return {'unavailable': True}
 
     @classmethod
     def _get_record(cls, pool, model, id):

@@ -197,14 +197,20 @@ class Run:
             logger.exception("%s,%s failed", self.Model.__name__, carried.id)
             self.failed += 1
             try:
-                attempt(self.Model.stripe_note_error, carried.id, e)
+                attempt(self._note_error, carried.id, e)
             except Exception:
-                logger.exception("nor can it be told")
+                logger.exception(
+                    "the error of %s,%s cannot be shown: %s",
+                    self.Model.__name__, carried.id, e)
             return []
         finally:
             forget_locks()
         self.done += sum(1 for _, job in advanced if not job)
         return [(c, job) for c, job in advanced if job]
+
+    def _note_error(self, id_, error):
+        self.Model.stripe_note_error(id_, error)
+        self._release([id_])
 
     def _lock(self, group):
         "Lock and read the records together and return them"

@@ -3,7 +3,9 @@
 """What the simulator refuses of customers and amounts, and what an account
 has to ask for."""
 from .simulator import Remote
+from .simulator.method_types import TYPES
 from .simulator.remote import RemoteError
+from .simulator.schema import compile_params
 from .simulator.testing import RETURN_URL, SimulatorTestCase
 
 CARD = {
@@ -309,6 +311,16 @@ class SettingsTestCase(SimulatorTestCase):
         self.refused(
             self.paid, 'pm_sepaDebit_success_at', mandate_data={
                 'customer_acceptance': {'type': 'offline', 'offline': {}}})
+
+    def test_every_type(self):
+        "Test that every type that Stripe has can be turned on"
+        field = compile_params('PaymentMethodCreateParams').fields['type'][1]
+        types = set(field.scalars[0].values) - {'custom'}
+        self.assertEqual(set(TYPES), types)
+        self.remote.set(payment_method_types=sorted(types))
+        self.assertIn('twint', self.intent(
+                currency='chf').payment_method_types)
+        self.assertNotIn('twint', self.intent().payment_method_types)
 
     def test_return_url(self):
         "Test that a return URL is needed only where there is a redirect"

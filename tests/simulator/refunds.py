@@ -38,9 +38,11 @@ def create(world, charge, params):
     if not charge['captured']:
         if charge['payment_intent']:
             raise invalid(
-                "This charge has not been captured, and was created by a "
-                "PaymentIntent (%s). To release the funds, cancel the "
-                "PaymentIntent." % charge['payment_intent'])
+                "This uncaptured Charge was created by a PaymentIntent (%s). "
+                "You must cancel the PaymentIntent to reverse the "
+                "authorization instead of refunding the Charge directly. For "
+                "more information, see https://stripe.com/docs/payments/"
+                "place-a-hold-on-a-payment-method" % charge['payment_intent'])
         if amount is not None and amount != charge['amount']:
             raise invalid(
                 "An uncaptured charge can only be refunded in full.",
@@ -240,8 +242,10 @@ def create_refund(world, call, params):
 @endpoint('POST', _OF_CHARGE + '/refund', 'RefundCreateParams', 'charge')
 def refund_charge(world, call, params, id):
     charge = get(world, 'charge', id, 'id')
+    before = charge['balance_transaction']
     create(world, charge, params)
-    return charge
+    # Recorded: what became of the money is shown to who asks later
+    return dict(charge, balance_transaction=before)
 
 
 @endpoint('POST', _OF_CHARGE + '/refunds', 'RefundCreateParams', 'refund')
