@@ -206,7 +206,8 @@ class Payment(metaclass=PoolMeta):
         # None is cancelled for who is then refused because of another, nor
         # one of which a part has arrived, which Stripe would not refuse
         unpaid = cls._stripe_unpaid(payments, cls.stripe_read)
-        cls._stripe_warn_transfer([p for p, s in unpaid if s.waits_for])
+        cls._stripe_warn_transfer(
+            [p for p, s in unpaid if s.waits_for])
         payments = [p for p, _ in unpaid]
         for payment, state in cls._stripe_unpaid(
                 payments, cls._stripe_end_intent, keep=True):
@@ -267,7 +268,9 @@ class Payment(metaclass=PoolMeta):
         "If no money was paid, as it was made with a key of the test mode"
         return bool(
             self.stripe_intent_account
-            and self.stripe_live is False
+            # SQLite has no False
+            and self.stripe_live is not None
+            and not self.stripe_live
             and self.stripe_intent_account.gateway.is_live)
 
     @classmethod

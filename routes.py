@@ -134,7 +134,7 @@ class Routes(Router):
             except StripeFailure as e:
                 logger.warning("page of %s: %s", record, e)
             else:
-                if record.stripe_checkout_result != 'open':
+                if record.stripe_checkout_result not in {'open', 'waiting'}:
                     return {}
         return {'unavailable': True}
 

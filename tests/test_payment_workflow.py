@@ -47,7 +47,7 @@ class WorkflowTestCase(StripeTestCase):
             Payment = pool.get('account.payment')
             payment = self.create_payment()
             Payment.stripe_checkout([payment])
-            self.assertIs(payment.stripe_live, False)
+            self.assertEqual(payment.stripe_live, False)
             world = self.simulator.account('live-%s' % self.world.name)
             table = Account.__table__()
             transaction.connection.cursor().execute(*table.update(
