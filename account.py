@@ -16,7 +16,8 @@ from trytond.model import (
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval, If, TimeDelta
 from trytond.rpc import RPC
-from trytond.transaction import Transaction, TransactionError
+from trytond.transaction import (
+    Transaction, TransactionError, without_check_access)
 
 from .common import attempt, from_timestamp, is_key, new_key
 from .exceptions import StripeKeyModifiedWarning
@@ -224,6 +225,27 @@ class Account(ModelSQL, ModelView):
                     'error_message': None,
                     'error_operation': None,
                     })
+            cls._try_again(accounts)
+
+    @classmethod
+    def _try_again(cls, accounts):
+        "Let what the former key of the accounts may have stopped go on"
+        pool = Pool()
+        for name in [
+                'account.payment', 'account.payment.stripe.refund',
+                'account.payment.stripe.customer']:
+            Model = pool.get(name)
+            with without_check_access():
+                Model.write(Model.search([
+                            Model.stripe_domain_stopped(accounts),
+                            ('stripe_try_at', '!=', None),
+                            ]), {'stripe_try_at': None})
+        Event = pool.get('account.payment.stripe.event')
+        with without_check_access():
+            Event.write(Event.search([
+                        ('account', 'in', [a.id for a in accounts]),
+                        ('state', '=', 'failed'),
+                        ]), {'try_at': dt.datetime.now()})
 
     @property
     def gateway(self):

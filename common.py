@@ -20,7 +20,7 @@ from trytond.transaction import Transaction, TransactionError
 from .amount import AmountError, to_stripe
 from .batch import locked
 from .exceptions import StripeAmountError
-from .gateway import StripeDenied, StripeUnavailable
+from .gateway import StripeDenied, StripeKeyReused, StripeUnavailable
 
 _EPOCH = dt.datetime(1970, 1, 1)
 # The context is no place for it, as the tasks that are queued inherit it
@@ -72,6 +72,8 @@ def failure_message(failure):
         return gettext('account_payment_stripe.msg_stripe_unavailable')
     elif isinstance(failure, StripeDenied):
         return gettext('account_payment_stripe.msg_stripe_denied')
+    elif isinstance(failure, StripeKeyReused):
+        return gettext('account_payment_stripe.msg_stripe_key_reused')
     return failure.message
 
 

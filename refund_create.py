@@ -86,6 +86,14 @@ class Refund(metaclass=PoolMeta):
         Pool().get('account.payment').stripe_lock(sorted(payments, key=int))
         return super().stripe_lock(refunds)
 
+    @classmethod
+    def stripe_domain_stopped(cls, accounts):
+        Payment = Pool().get('account.payment')
+        return [
+            ('state', 'in', ['approved', 'processing']),
+            ('payment', 'where', Payment.stripe_domain_account(accounts)),
+            ]
+
     @property
     def stripe_own_account(self):
         return self.payment.stripe_own_account
