@@ -66,6 +66,10 @@ class Account(ModelSQL, ModelView):
             ],
         help="The delay after which a setup intent that has not succeeded "
         "is canceled.")
+    payment_method_remove = fields.Boolean(
+        "Payers May Remove Payment Methods",
+        help="Check to let payers remove saved payment methods "
+        "on the checkout page.")
     rate_endpoint = fields.Integer(
         "Requests per Endpoint",
         domain=['OR',
@@ -132,6 +136,18 @@ class Account(ModelSQL, ModelView):
                 readonly=False, instantiate=0, check_access=False)
 
     @classmethod
+    def __register__(cls, module):
+        table_h = cls.__table_handler__(module)
+        had_remove = table_h.column_exist('payment_method_remove')
+
+        super().__register__(module)
+
+        if not had_remove:
+            table = cls.__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.payment_method_remove], [True]))
+
+    @classmethod
     def view_attributes(cls):
         return super().view_attributes() + [
             ('/tree', 'visual',
@@ -141,6 +157,10 @@ class Account(ModelSQL, ModelView):
     @classmethod
     def default_setup_intent_delay(cls):
         return dt.timedelta(days=30)
+
+    @classmethod
+    def default_payment_method_remove(cls):
+        return True
 
     @fields.depends('webhook_identifier')
     def on_change_with_webhook_endpoint(self, name=None):

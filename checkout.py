@@ -79,8 +79,8 @@ class CheckoutMixin:
 
     @property
     def stripe_checkout_result(self):
-        """Return what the payer is told: 'open', 'succeeded', 'processing',
-        'authorized', 'closed' or 'unavailable'."""
+        """Return what the payer is told: 'open', 'waiting', 'succeeded',
+        'processing', 'authorized', 'closed' or 'unavailable'."""
         raise NotImplementedError
 
     @property

@@ -59,6 +59,12 @@ HANDLERS = {
         'account.payment', 'stripe_on_payment_intent'),
     'payment_intent.canceled': (
         'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.requires_action': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.partially_funded': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_method.detached': (
+        'account.payment.stripe.customer', 'stripe_on_detached'),
     'setup_intent.succeeded': (
         'account.payment.stripe.customer', 'stripe_on_setup_intent'),
     'setup_intent.canceled': (

@@ -107,6 +107,14 @@ class Payment(
     stripe_lost_amount = Monetary(
         "Lost in Disputes", currency='currency', digits='currency',
         readonly=True, states=_shown('stripe_lost_amount'))
+    stripe_transferred_amount = Monetary(
+        "Received so Far", currency='currency', digits='currency',
+        readonly=True, states=_shown('stripe_transferred_amount'),
+        help="The part of the amount that has arrived by bank transfer.")
+    stripe_method_type = fields.Char(
+        "Paid with", readonly=True, strip=False,
+        states=_shown('stripe_method_type'),
+        help="Stripe's name of the type of payment method.")
     stripe_refunds = fields.One2Many(
         'account.payment.stripe.refund', 'payment', "Stripe Refunds",
         # The party and company are those of the payment
@@ -130,6 +138,7 @@ class Payment(
     stripe_waiting_for = fields.Selection([
             (None, ""),
             ('payer', "Payer"),
+            ('transfer', "Payer's Transfer"),
             ('stripe', "Answer from Stripe"),
             ('account', "Valid Secret Key"),
             ('settlement', "Settlement"),
@@ -386,6 +395,7 @@ class Payment(
             'stripe_dispute_reason', 'stripe_dispute_status',
             'stripe_capturable_amount', 'stripe_captured_amount',
             'stripe_refunded_amount', 'stripe_lost_amount', 'stripe_refunds',
+            'stripe_transferred_amount', 'stripe_method_type',
             'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
             'stripe_leased_until', 'stripe_state_at', 'stripe_intent_account',
             'stripe_former_intent_id', 'stripe_mail_error',

@@ -121,6 +121,7 @@ class Payment(metaclass=PoolMeta):
         amounts = {
             'stripe_captured_amount': state.captured,
             'stripe_capturable_amount': state.capturable,
+            'stripe_transferred_amount': state.transferred,
             }
         if state.complete:
             amounts.update({
@@ -130,6 +131,8 @@ class Payment(metaclass=PoolMeta):
         code, digits = self.currency.code, self.currency.digits
         values = {
             n: from_stripe(a, code, digits) for n, a in amounts.items()}
+        if not state.transferred:
+            values['stripe_transferred_amount'] = None
         # The currency may have had more digits when the others were stored
         for name in AMOUNTS - values.keys():
             amount = getattr(self, name)

@@ -27,7 +27,8 @@ WAITING_FOR = {
     }
 AMOUNTS = frozenset([
         'amount', 'stripe_captured_amount', 'stripe_capturable_amount',
-        'stripe_refunded_amount', 'stripe_lost_amount'])
+        'stripe_transferred_amount', 'stripe_refunded_amount',
+        'stripe_lost_amount'])
 # When to look at Stripe whether a payment went on without an event
 FIRST_LOOK = dt.timedelta(hours=1)
 LAST_LOOK = dt.timedelta(days=1)
@@ -57,8 +58,10 @@ class Payment(metaclass=PoolMeta):
             state.status == 'requires_payment_method'
             and state.error_message
             # Those at the checkout page are told there
-            and self.stripe_intent_status in {
-                'requires_confirmation', 'processing'})
+            and (self.stripe_intent_status in {
+                    'requires_confirmation', 'processing'}
+                or (self.stripe_waiting_for == 'transfer'
+                    and state.expired)))
         values = self._stripe_state_values(state)
         if refused:
             if self.stripe_fails_at_once:
@@ -91,6 +94,8 @@ class Payment(metaclass=PoolMeta):
             }
         if state.currency:
             values['stripe_currency'] = state.currency
+        if state.method_type or state.charge != self.stripe_charge_id:
+            values['stripe_method_type'] = state.method_type
         if state.intent:
             values['stripe_payment_intent_id'] = state.intent
             values['stripe_former_intent_id'] = state.intent
@@ -116,7 +121,8 @@ class Payment(metaclass=PoolMeta):
                     'stripe_error_param': state.error_param,
                     })
         # What the payment waits for
-        waiting_for = WAITING_FOR.get(state.status)
+        waiting_for = (
+            'transfer' if state.waits_for else WAITING_FOR.get(state.status))
         if waiting_for != self.stripe_waiting_for:
             values['stripe_tries'] = 0
         values['stripe_waiting_for'] = waiting_for

@@ -15,6 +15,13 @@ from .common import (
     AmountMixin, ErrorMixin, LeaseMixin, new_key, stripe_amount)
 from .retry import RetryMixin
 
+# The types of payment method without a refund of their own, so that Stripe
+# asks the payer by e-mail for a bank account
+# https://docs.stripe.com/api/refunds/create#create_refund-instructions_email
+# https://docs.stripe.com/payments/customer-balance/refunding
+EMAILED = frozenset([
+        'customer_balance', 'konbini', 'multibanco', 'promptpay'])
+
 
 class Refund(
         RetryMixin, LeaseMixin, ErrorMixin, AmountMixin, Workflow, ModelSQL,
@@ -88,6 +95,12 @@ class Refund(
         states={
             'invisible': ~Eval('stripe_refund_id'),
             })
+    stripe_instructions_email = fields.Char(
+        "Instructions E-mail", readonly=True, strip=False,
+        states={
+            'invisible': ~Eval('stripe_instructions_email'),
+            },
+        help="Where Stripe asks the payer for the bank account to refund to.")
     stripe_sent_at = fields.Timestamp("Sent at", readonly=True)
     stripe_unsure = fields.Boolean(
         "Unsure", readonly=True,
@@ -203,7 +216,7 @@ class Refund(
                 'submitted_by', 'approved_by', 'stripe_idempotency_key',
                 'stripe_refund_id', 'stripe_error_message',
                 'stripe_error_code', 'stripe_error_param',
-                'stripe_sent_at']:
+                'stripe_sent_at', 'stripe_instructions_email']:
             default.setdefault(name)
         default.setdefault('stripe_unsure', False)
         return super().copy(refunds, default=default)
@@ -251,7 +264,21 @@ class Refund(
     @classmethod
     @Workflow.transition('processing')
     def process(cls, refunds):
-        pass
+        for refund in refunds:
+            if (not refund.stripe_refund_id
+                    and refund.payment.stripe_method_type in EMAILED):
+                # Kept, as what is sent again must be the same
+                refund.stripe_store(
+                    stripe_instructions_email=next(
+                        iter(refund.stripe_email_addresses()), None))
+
+    def stripe_email_addresses(self):
+        """Return the list of e-mail addresses of the payer, Stripe writes to
+        the first if it has to ask for the bank account to refund to.
+
+        To be extended, as for a contact of the kind that is to be used.
+        """
+        return self.payment.stripe_email_addresses()
 
     @classmethod
     @Workflow.transition('succeeded')
