@@ -95,13 +95,10 @@ class Payment(metaclass=PoolMeta):
             values.update({
                     'stripe_refunded_amount': from_stripe(
                         state.refunded, currency),
-                    'stripe_lost_amount': from_stripe(state.lost, currency),
                     })
-            if state.dispute_status:
-                values.update({
-                        'stripe_dispute_reason': state.dispute_reason,
-                        'stripe_dispute_status': state.dispute_status,
-                        })
+            # No dispute is ever gone, so it was not looked for
+            if state.dispute_status or not self.stripe_dispute_status:
+                values.update(self._stripe_dispute_values(state))
         if (state.error_message
                 or state.status == 'succeeded'
                 # It was an error of ours
@@ -119,6 +116,15 @@ class Payment(metaclass=PoolMeta):
         if not waiting_for:
             values['stripe_try_at'] = None
         return values
+
+    def _stripe_dispute_values(self, state):
+        currency = self.currency.code
+        return {
+            'stripe_lost_amount': from_stripe(state.lost, currency),
+            'stripe_disputed_amount': from_stripe(state.at_risk, currency),
+            'stripe_dispute_reason': state.dispute_reason,
+            'stripe_dispute_status': state.dispute_status,
+            }
 
     @property
     def stripe_left_amount(self):
@@ -174,15 +180,17 @@ class Payment(metaclass=PoolMeta):
             with payments[0]._stripe_moving():
                 cls.succeed(payments)
 
-    def stripe_read(self):
+    def stripe_read(self, disputed=False):
         """Return the complete PaymentState.
 
+        disputed: if there is a dispute that may not be known yet.
         Raises StripeFailure.
         """
         return PaymentState.read(
             self.journal.stripe_account.gateway,
             intent=self.stripe_payment_intent_id,
-            charge=self.stripe_charge_id)
+            charge=self.stripe_charge_id,
+            disputed=disputed or bool(self.stripe_dispute_status))
 
     @classmethod
     @ModelView.button
@@ -303,7 +311,13 @@ class Payment(metaclass=PoolMeta):
         payments = cls._stripe_find(
             account, intent=dispute.get('payment_intent'),
             charge=dispute.get('charge'))
-        return cls._stripe_apply_event(payments, event)
+        if not payments:
+            return
+        # The event may be old, and not the only dispute
+        for payment in payments:
+            payment.stripe_apply(
+                payment.stripe_read(disputed=True), sure=True)
+        return True
 
     @classmethod
     def stripe_on_source(cls, account, event):
