@@ -112,3 +112,7 @@ class Customer(metaclass=PoolMeta):
         for customer in cls.stripe_lock(customers):
             customer.stripe_end_checkout()
         return bool(customers) or None
+
+    @classmethod
+    def stripe_on_deleted(cls, account, event):
+        return None

@@ -65,6 +65,10 @@ HANDLERS = {
         'account.payment', 'stripe_on_payment_intent'),
     'setup_intent.succeeded': (
         'account.payment.stripe.customer', 'stripe_on_setup_intent'),
+    'setup_intent.canceled': (
+        'account.payment.stripe.customer', 'stripe_on_setup_intent'),
+    'customer.deleted': (
+        'account.payment.stripe.customer', 'stripe_on_deleted'),
     }
 
 
@@ -136,10 +140,10 @@ class Event(ModelSQL, ModelView):
         return HANDLERS
 
     @classmethod
-    def types(cls):
-        "Return the types that can be asked for, None if they are too many"
-        types = list(cls.handlers())
-        return types if len(types) <= MAX_TYPES else None
+    def type_lists(cls):
+        "Return the lists of types, each as long as Stripe can be asked for"
+        return [list(t) for t in grouped_slice(
+                list(cls.handlers()), MAX_TYPES)]
 
     @classmethod
     def check(cls, event):
@@ -206,11 +210,16 @@ class Event(ModelSQL, ModelView):
 
     @classmethod
     def _grouped(cls, events):
-        "Yield the lists of events that are received together, in their order"
+        """Yield the lists of events that are received together, in their order
+
+        Those of no interest are left out: they cost nothing.
+        """
         def is_alone(event):
             # Stripe is asked, which must not keep the others locked
-            return event['type'] in cls.handlers() and not (
+            return not (
                 is_current(event) and is_final(event['data']['object']))
+        handlers = cls.handlers()
+        events = [e for e in events if e['type'] in handlers]
         for alone, events in groupby(events, key=is_alone):
             for group in grouped_slice(list(events), 1 if alone else GROUP):
                 yield list(group)
