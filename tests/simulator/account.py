@@ -6,12 +6,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from . import balance, disputes, intents, public, refunds, sources
+from . import balance, intents, public, refunds, sources
+from .dispute_controls import DisputeControls
 from .errors import StripeError
 from .world import World
 
 
-class Account(World):
+class Account(DisputeControls, World):
     "A world, and the controls that Stripe's dashboard or a payer would have"
 
     def objects(self, kind):
@@ -26,6 +27,11 @@ class Account(World):
         "Return the movements of money, oldest first"
         with self.lock:
             return balance.ledger(self)
+
+    def completed(self):
+        "Return what became of requests that were answered by 500 first"
+        with self.lock:
+            return list(self.completions)
 
     # Keys
 
@@ -69,6 +75,13 @@ class Account(World):
                 raise ValueError("unknown setting %s" % name)
             setattr(self.settings, name, value)
 
+    def miss_events(self, *types):
+        """Let Stripe fail to make events of these types, with wildcards.
+
+        Without any every event is made again."""
+        with self.lock:
+            self.missed = types
+
     # What payers and banks do
 
     def authenticate(self, intent_id, succeed=True):
@@ -82,23 +95,6 @@ class Account(World):
         "Return where the payer is sent after the challenge"
         with self.lock:
             return intents.return_url(self.find(intent_id), True)
-
-    def dispute(self, charge_id, amount=None, reason='fraudulent',
-            inquiry=False):
-        "Open a dispute as the payer's bank and return it"
-        with self.lock, self.calling(None):
-            charge = self.table('charge').get(charge_id)
-            if charge is None or not charge['captured']:
-                raise ValueError("no captured charge %s" % charge_id)
-            return dict(disputes.open(
-                    self, charge, reason, amount, inquiry or None))
-
-    def settle_dispute(self, dispute_id, won=True):
-        "Close a dispute as the payer's bank and return it"
-        with self.lock, self.calling(None):
-            row = self.table('dispute').get(dispute_id)
-            disputes.settle(self, row, won)
-            return dict(row)
 
     def fail_refund(self, refund_id, reason='expired_or_canceled_card'):
         "Let a refund fail and return it"

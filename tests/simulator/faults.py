@@ -19,6 +19,7 @@ FAULTS = {
     'latency': "answer seconds later",
     '500_before': "saved 500, nothing is executed",
     '500_after': "execute, then answer a saved 500",
+    '500_later': "saved 500, executed seconds later",
     '503': "unsaved 503, nothing is executed",
     '409': "another request uses the idempotency key",
     '429': "too many requests",

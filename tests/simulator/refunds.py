@@ -12,14 +12,12 @@ from .errors import invalid, missing
 from .objects import shape
 
 _Destination = stripe.Refund.DestinationDetails
-ZERO_DECIMAL = set(
-    'bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split())
 _SIGNS = {'usd': '$', 'eur': '€', 'gbp': '£', 'jpy': '¥'}
 
 
 def display(amount, currency):
     "Return the amount as Stripe writes it in its messages"
-    places = 0 if currency in ZERO_DECIMAL else 2
+    places = balance.places(currency)
     text = '{:,.{}f}'.format(Decimal(amount) / 10 ** places, places)
     sign = _SIGNS.get(currency)
     return sign + text if sign else '%s %s' % (text, currency.upper())
@@ -54,12 +52,12 @@ def create(world, charge, params):
             raise invalid(
                 "An uncaptured charge can only be refunded in full.",
                 param='amount')
-    if charge['disputed'] and charge['dispute']:
-        dispute = world.table('dispute').get(charge['dispute'])
-        if not dispute['is_charge_refundable']:
-            raise invalid(
-                "Charge %s has been charged back; cannot issue a refund."
-                % id, 'charge_disputed')
+    if charge['disputed'] and not all(
+            d['is_charge_refundable']
+            for d in world.table('dispute').find('charge', id)):
+        raise invalid(
+            "Charge %s has been charged back; cannot issue a refund." % id,
+            'charge_disputed')
     remaining = (
         refundable(world, charge) if charge['captured']
         else charge['amount'])
@@ -76,10 +74,11 @@ def create(world, charge, params):
                 display(amount, currency), display(remaining, currency)),
             param='amount')
     balance.settle(world, charge)
-    return _execute(world, charge, amount, params)
+    return execute(world, charge, amount, params)
 
 
-def _execute(world, charge, amount, params):
+def execute(world, charge, amount, params):
+    "Refund the amount and return the refund, nothing is checked"
     behaviour = charge.private['behaviour']
     status, pending_reason = 'succeeded', None
     if behaviour.refund == 'pending':

@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "The state of one Stripe account."
+import fnmatch
 import hashlib
 import threading
 from contextlib import contextmanager
@@ -72,12 +73,17 @@ class World:
         self.settings = SimpleNamespace(
             key_state={}, permissions=None, charges_api=False,
             legacy_ids=True, settle_delay=2, evidence_delay=0,
-            refund_delay=60, search_delay=60)
+            refund_delay=60, search_delay=60, settlement_currency=None,
+            settlement_rate=1)
+        # Types of events that Stripe fails to make
+        self.missed = ()
         # The request that is being executed
         self.call = None
         # Balance rows in the order in which the money moved
         self.rows = []
         self.unsettled = {}
+        # What became of requests that were answered by 500 first
+        self.completions = []
         self.account = fresh(
             'account', id=new_id('account')[:21], type='standard',
             business_profile={'name': name}, business_type=None,
@@ -113,13 +119,17 @@ class World:
         row = fresh(kind, **values)
         if 'created' in row:
             if row['created'] is None:
-                row['created'] = self.now()
+                table = self.tables.get(kind)
+                row['created'] = (
+                    table.place[1] if table and table.place else self.now())
         else:
             row.private['created'] = self.now()
         return row
 
     def emit(self, type, row, previous=None):
         "Create an event about the object and have it delivered"
+        if any(fnmatch.fnmatch(type, m) for m in self.missed):
+            return
         event = self.events.record(self, type, row, previous)
         self.webhooks.dispatch(event)
         return event
