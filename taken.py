@@ -22,8 +22,9 @@ OPEN = frozenset([
 OTHER_MONEY = frozenset([
         'refund', 'refund_failure', 'partial_capture_reversal',
         'fee', 'network_cost', 'tax'])
-# Less than that is taken for a change of the rate between the withdrawal and
-# the return
+# Less than that is taken for rounding, or where Stripe does not tell the rates
+# for a change of the rate between the withdrawal and the return
+ROUNDING = Fraction(1, 100)
 RATE_CHANGE = Fraction(1, 10)
 
 
@@ -130,15 +131,20 @@ def _of_dispute(dispute, refunds):
 
 def _gone(dispute, rows):
     "Return what was withdrawn and not given back, in the charge's currency"
-    withdrawn = -sum(r['amount'] for r in rows if r['amount'] < 0)
-    returned = sum(r['amount'] for r in rows if r['amount'] > 0)
-    if returned >= withdrawn:
-        return 0
     if all(r['currency'] == dispute['currency'] for r in rows):
-        return withdrawn - returned
+        return max(-sum(r['amount'] for r in rows), 0)
     # They are in the currency of the settlement, so that only the proportion
     # tells
-    kept = Fraction(withdrawn - returned, withdrawn)
-    if returned and kept < RATE_CHANGE:
+    rated = all(r.get('exchange_rate') for r in rows)
+
+    def value(row):
+        return Fraction(row['amount']) / (
+            Fraction(row['exchange_rate']) if rated else 1)
+    withdrawn = -sum(value(r) for r in rows if r['amount'] < 0)
+    returned = sum(value(r) for r in rows if r['amount'] > 0)
+    if returned >= withdrawn:
+        return 0
+    kept = (withdrawn - returned) / withdrawn
+    if returned and kept < (ROUNDING if rated else RATE_CHANGE):
         return 0
     return round(dispute['amount'] * kept)

@@ -32,38 +32,27 @@ class DisputeTestCase(StripeTestCase):
         return self.world.dispute(
             self.charge, amount=amount, **values)['id']
 
-    def change(self, dispute, status=None, moved=0, currency=None,
-            events=None, **row):
+    def change(self, dispute, status=None, moved=0, events=None, row=None):
         """Change the dispute at Stripe and the payment by its events.
 
         moved: what is given back, or withdrawn if it is negative.
         events: the types that Stripe makes of it.
+        row: what is other in the movement of the money.
         """
         if events is None:
             events = ['closed' if status in CLOSING else 'updated']
             if moved:
                 events.append(
                     'funds_reinstated' if moved > 0 else 'funds_withdrawn')
-        with self.world.lock:
-            stored = self.world.table('dispute').get(dispute)
-            if status:
-                stored['status'] = status
-            if moved:
-                rows = stored['balance_transactions']
-                stored['balance_transactions'] = rows + [{
-                        'id': 'txn_%s_%s' % (dispute, len(rows)),
-                        'object': 'balance_transaction',
-                        'amount': moved,
-                        'fee': 0,
-                        'net': moved,
-                        'currency': currency or stored['currency'],
-                        'exchange_rate': None,
-                        'type': 'adjustment',
-                        'reporting_category': (
-                            'dispute_reversal' if moved > 0 else 'dispute'),
-                        **row}]
-            for type_ in events:
-                self.world.emit('charge.dispute.' + type_, stored)
+        self.world.change_dispute(dispute, status, moved, events=())
+        if row:
+            rows = self.world.objects('dispute')[
+                dispute]['balance_transactions']
+            self.world.change_dispute(
+                dispute, events=(), balance_transactions=rows[:-1] + [
+                    dict(rows[-1], **row)])
+        self.world.change_dispute(
+            dispute, events=['charge.dispute.' + e for e in events])
         self.fetch()
 
     def fetch(self):
@@ -191,7 +180,7 @@ class DisputeTestCase(StripeTestCase):
         for row in [
                 {'id': refund.balance_transaction},
                 {'reporting_category': 'refund', 'type': 'refund'}]:
-            self.change(dispute, 'prevented', -2000, **row)
+            self.change(dispute, 'prevented', -2000, row=row)
             self.assertPayment('succeeded', 22, 0, 0, 'prevented')
 
     def test_prevented_of_no_disputed_charge(self):
@@ -222,12 +211,12 @@ class DisputeTestCase(StripeTestCase):
 
     def test_lost_at_once(self):
         "Test a bank debit whose dispute is lost when it is opened"
-        dispute = self.open()
-        with self.world.lock:
-            self.world.table('dispute').get(dispute).update(
-                status='lost', balance_transactions=[])
-        self.change(dispute, events=['closed'])
-        self.assertPayment('failed', 0, 42, 0, 'lost')
+        for rows in [[], None]:
+            dispute = self.open(500)
+            self.world.change_dispute(
+                dispute, 'lost', events=(), balance_transactions=rows)
+            self.change(dispute, events=['closed'])
+        self.assertPayment('succeeded', 32, 10, 0, 'lost')
 
     def test_only_funds(self):
         "Test the events about the funds suffice"
@@ -254,36 +243,55 @@ class DisputeTestCase(StripeTestCase):
         "Test the disputes of a charge after the first hundred are read"
         for _ in range(101):
             dispute = self.open(10)
-            with self.world.lock:
-                self.world.table('dispute').get(dispute)['status'] = 'lost'
+            self.world.change_dispute(dispute, 'lost', events=())
         self.change(dispute, 'lost')
         self.assertPayment('succeeded', '31.90', '10.10', 0, 'lost')
 
+    def settle(self, rate, tell=True):
+        "Return what to change of a movement that is settled at the rate"
+        self.world.set(settlement_currency='eur', settlement_rate=rate)
+        return {'exchange_rate': rate if tell else None}
+
     def test_settlement_currency(self):
         "Test the withdrawal in another currency than that of the charge"
-        dispute = self.open(3000, inquiry=True)
-        self.change(dispute, 'needs_response', -2700, currency='eur')
-        self.assertPayment('succeeded', 42, 0, 30, 'needs_response')
-        self.change(dispute, 'lost')
-        self.assertPayment('succeeded', 12, 30, 0, 'lost')
-        # The rate may be another
-        self.change(dispute, 'won', 2650, currency='eur')
-        self.assertPayment('succeeded', 42, 0, 0, 'won')
+        for tell in [True, False]:
+            with self.subTest(tell=tell):
+                dispute = self.open(3000, inquiry=True)
+                self.change(
+                    dispute, 'needs_response', -3000,
+                    row=self.settle(.9, tell))
+                self.assertPayment(
+                    'succeeded', 42, 0, 30, 'needs_response')
+                self.change(dispute, 'lost')
+                self.assertPayment('succeeded', 12, 30, 0, 'lost')
+                # The rate is another
+                self.change(
+                    dispute, 'won', 3000, row=self.settle(.87, tell))
+                self.assertPayment('succeeded', 42, 0, 0, 'won')
 
     def test_settlement_currency_in_part(self):
         "Test a third that is given back in another currency"
         dispute = self.open(3000, inquiry=True)
-        self.change(dispute, 'needs_response', -2700, currency='eur')
-        self.change(dispute, 'lost', 900, currency='eur')
+        self.change(
+            dispute, 'needs_response', -3000, row=self.settle(.9, False))
+        self.change(dispute, 'lost', 1000, row=self.settle(.9, False))
         self.assertPayment('succeeded', 22, 20, 0, 'lost')
+
+    def test_settlement_currency_of_other_digits(self):
+        "Test a part that is given back in a currency without decimals"
+        self.world.set(settlement_currency='jpy', settlement_rate=150)
+        dispute = self.open(3000)
+        self.change(dispute, 'lost')
+        self.world.set(settlement_rate=120)
+        self.change(dispute, 'lost', 2850)
+        self.assertPayment('succeeded', '40.50', '1.50', 0, 'lost')
 
     def test_refund_after_dispute(self):
         "Test a refund besides a dispute keeps what was lost"
         dispute = self.open(1000)
         self.change(dispute, 'lost')
-        with self.world.lock:
-            self.world.table('dispute').get(
-                dispute)['is_charge_refundable'] = True
+        self.world.change_dispute(
+            dispute, events=(), is_charge_refundable=True)
         self.client.refunds.create(charge=self.charge, amount=2000)
         self.fetch()
         self.assertPayment('succeeded', 12, 10, 0, 'lost')
