@@ -11,10 +11,11 @@ from trytond.pool import Pool, PoolMeta
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
+from .amount import from_stripe
 from .common import attempt, from_timestamp, to_timestamp
 from .gateway import StripeDenied, StripeFailure, StripeUnavailable
 from .refund_create import METADATA, STATES
-from .state import PaymentState
+from .taken import of_disputes
 
 PAGE = 100
 EVERY = dt.timedelta(days=1)
@@ -117,7 +118,7 @@ class Account(metaclass=PoolMeta):
             # Without the evidence, which may be much
             disputes[_paid_by(dispute)].append({
                     n: dispute.get(n) for n in [
-                        'amount', 'currency', 'reason', 'status',
+                        'amount', 'currency', 'status',
                         'balance_transactions']})
         cls._compare_with(
             account_id, disputes, cls._different_disputes, disputed=True)
@@ -202,8 +203,8 @@ class Account(metaclass=PoolMeta):
                     payment, listed, records[payment]):
                 yield payment.id, changed
 
-    @classmethod
-    def _is_other_sum(cls, payment, listed, records):
+    @staticmethod
+    def _is_other_sum(payment, listed, records):
         "Return if the refunds that are known of the payment are not those"
         known = payment.stripe_refunded_amount
         if known is None or not payment.stripe_state_at:
@@ -211,13 +212,15 @@ class Account(metaclass=PoolMeta):
         if any(r['created'] > to_timestamp(payment.stripe_state_at)
                 for r in listed.values()):
             return True
-        sum_ = payment.stripe_decimal(sum(
+        sum_ = from_stripe(sum(
                 r['amount'] for r in listed.values()
-                if r['status'] == 'succeeded'))
+                if r['status'] == 'succeeded'), payment.currency.code)
         # Those which are too old to be listed
         sum_ += sum(
             r.amount for r in records
-            if r.state == 'succeeded' and r.stripe_refund_id not in listed)
+            if r.state == 'succeeded'
+            and r.stripe_refund_id
+            and r.stripe_refund_id not in listed)
         if known > sum_:
             # By older ones that were made in Stripe's dashboard, unless
             # one has failed
@@ -228,10 +231,12 @@ class Account(metaclass=PoolMeta):
     @classmethod
     def _different_disputes(cls, disputes):
         for payment, listed in disputes.items():
-            state = PaymentState(status='succeeded')
-            state.add_disputes(listed)
-            if any(getattr(payment, n) != v for n, v in
-                    payment.stripe_dispute_values(state).items()):
+            lost, at_risk, shown = of_disputes(listed)
+            code = payment.currency.code
+            if (payment.stripe_lost_amount != from_stripe(lost, code)
+                    or payment.stripe_disputed_amount != from_stripe(
+                        at_risk, code)
+                    or payment.stripe_dispute_status != shown['status']):
                 yield payment.id, []
 
     @classmethod

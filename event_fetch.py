@@ -64,8 +64,15 @@ class Event(metaclass=PoolMeta):
     @classmethod
     def _fetch_late(cls, account):
         "Apply the events that are listed before the last though they are new"
+        since = account.fetched_at - LATE
+        if any(e.happened_at < since for e in cls.search([
+                        ('account', '=', account.id),
+                        ('identifier', '=', account.last_event),
+                        ])):
+            # What happened since then is listed after it
+            return
         params = {
-            'created': {'gte': to_timestamp(account.fetched_at - LATE)},
+            'created': {'gte': to_timestamp(since)},
             'limit': PAGE,
             }
         handlers = cls.handlers()

@@ -98,7 +98,7 @@ class Payment(metaclass=PoolMeta):
                     })
             # No dispute is ever gone, so it was not looked for
             if state.dispute_status or not self.stripe_dispute_status:
-                values.update(self.stripe_dispute_values(state))
+                values.update(self._stripe_dispute_values(state))
         if (state.error_message
                 or state.status == 'succeeded'
                 # It was an error of ours
@@ -117,7 +117,7 @@ class Payment(metaclass=PoolMeta):
             values['stripe_try_at'] = None
         return values
 
-    def stripe_dispute_values(self, state):
+    def _stripe_dispute_values(self, state):
         "Return the values of the fields about disputes"
         currency = self.currency.code
         return {
@@ -126,10 +126,6 @@ class Payment(metaclass=PoolMeta):
             'stripe_dispute_reason': state.dispute_reason,
             'stripe_dispute_status': state.dispute_status,
             }
-
-    def stripe_decimal(self, stripe_amount):
-        "Return the Decimal of Stripe's integer"
-        return from_stripe(stripe_amount, self.currency.code)
 
     @property
     def stripe_left_amount(self):

@@ -183,8 +183,9 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
         '_parent_payment.state')
     def on_change_payment(self):
         if (self.payment
-                and self.amount is None
-                and self.payment.amount is not None):
+                and (self.payment.id or -1) > 0
+                and self.payment.amount is not None
+                and self.amount is None):
             left = self._left([self.payment], OPEN)[self.payment.id]
             if left > 0:
                 self.amount = left

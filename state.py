@@ -184,10 +184,6 @@ class PaymentState:
                 charge=charge['id'], starting_after=disputes[-1]['id'],
                 limit=100)
             disputes.extend(page['data'])
-        self.add_disputes(disputes, refunds)
-
-    def add_disputes(self, disputes, refunds=()):
-        "Add what all disputes of the charge took, see of_disputes"
         self.lost, self.at_risk, shown = of_disputes(disputes, refunds)
         if shown:
             self.dispute_reason = shown['reason']

@@ -314,3 +314,8 @@ class LateEventTestCase(MissedTestCase):
         self.fetch()
         self.assertEqual(self.reads(), [])
         self.assertEqual(len(self.requests('GET', '/v1/events')), 2)
+        # Once the last one is old nothing can be listed before it
+        self.simulator.clock.advance(3600)
+        self.fetch()
+        self.fetch()
+        self.assertEqual(len(self.requests('GET', '/v1/events')), 1)

@@ -191,8 +191,16 @@ class DisputeTestCase(StripeTestCase):
                 disputed=False, dispute=None)
         self.change(dispute, 'prevented', -2000)
         self.assertPayment('succeeded', 22, 20, 0, 'prevented')
-        self.client.refunds.create(charge=self.charge, amount=200)
-        self.fetch()
+        with self.transaction():
+            Refund = Pool().get('account.payment.stripe.refund')
+            refund, = Refund.create([{
+                        'payment': self.payment,
+                        'amount': Decimal('2'),
+                        }])
+            Refund.submit([refund])
+            self.world.change_dispute(
+                dispute, events=(), is_charge_refundable=True)
+            Refund.approve([refund])
         self.assertPayment('succeeded', 20, 20, 0, 'prevented')
 
     def test_unknown_status(self):
