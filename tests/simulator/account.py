@@ -6,13 +6,23 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from . import balance, intents, public, refunds, sources
+from . import balance, elsewhere, intents, public, refunds, sources
 from .dispute_controls import DisputeControls
 from .errors import StripeError
+from .payer_controls import PayerControls
 from .world import World
 
+ACCOUNTS = {
+    'acss_debit': {
+        'account_number': '000123456789', 'institution_number': '000',
+        'transit_number': '11000'},
+    'us_bank_account': {
+        'account_number': '000123456789', 'routing_number': '110000000',
+        'account_holder_type': 'individual'},
+    }
 
-class Account(DisputeControls, World):
+
+class Account(DisputeControls, PayerControls, World):
     "A world, and the controls that Stripe's dashboard or a payer would have"
 
     def objects(self, kind):
@@ -67,13 +77,10 @@ class Account(DisputeControls, World):
         self.settings.charges_api = enabled
 
     def set(self, **settings):
-        """Change settings: settle_delay, evidence_delay, refund_delay and
-        search_delay in seconds, legacy_ids whether card_ and src_ ids are
-        taken as payment methods."""
-        for name, value in settings.items():
-            if not hasattr(self.settings, name):
-                raise ValueError("unknown setting %s" % name)
-            setattr(self.settings, name, value)
+        """Change settings, see settings.py: among them raw_card_data, whether
+        numbers of cards are taken, and payment_method_types, the list of
+        what is turned on in the Dashboard."""
+        self.settings.set(**settings)
 
     def miss_events(self, *types):
         """Let Stripe fail to make events of these types, with wildcards.
@@ -113,9 +120,10 @@ class Account(DisputeControls, World):
             email='jenny@example.com', authenticate=True, **params):
         """Do what the payer does on the page, with the publishable key.
 
-        Confirm the payment or setup intent with a card number or an IBAN,
-        complete the challenge (authenticate True or False; None leaves it)
-        and return the intent as the browser sees it. Raise StripeError."""
+        Confirm the payment or setup intent with a card number, an IBAN or a
+        payment method of the type, complete the challenge (authenticate True
+        or False; None leaves it) and return the intent as the browser sees
+        it. What is paid elsewhere waits for receive(). Raise StripeError."""
         intent = self.find(intent_id)
         data = {
             'type': type,
@@ -127,13 +135,17 @@ class Account(DisputeControls, World):
             data['card'] = {
                 'number': number, 'exp_month': exp_month,
                 'exp_year': exp_year, 'cvc': cvc}
+        elif type in {'us_bank_account', 'acss_debit'}:
+            data[type] = dict(ACCOUNTS[type])
         form = dict(params, client_secret=intent['client_secret'],
             use_stripe_sdk='true')
         if 'payment_method' not in params:
             form['payment_method_data'] = data
         path = '/v1/%ss/%s/confirm' % (intent['object'], intent_id)
         answer = self._browse(path, form)
-        if answer['status'] == 'requires_action' and authenticate is not None:
+        if (answer['status'] == 'requires_action'
+                and authenticate is not None
+                and not elsewhere.waiting(intent)):
             answer = self._browse('/v1/3ds2/authenticate', {
                     'source': intent.private['challenge'],
                     'succeed': 'true' if authenticate else 'false'})

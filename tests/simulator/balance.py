@@ -4,24 +4,15 @@
 from decimal import Decimal
 
 from .api import endpoint, get, listing
+from .checks import places
 
 DISPUTE_FEE = 1500
 AVAILABLE_AFTER = 2 * 24 * 60 * 60
 
 
-ZERO_DECIMAL = set(
-    'bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split())
-THREE_DECIMAL = set('bhd jod kwd omr tnd'.split())
-
-
-def places(currency):
-    "Return the digits of Stripe's minor unit"
-    return (
-        0 if currency in ZERO_DECIMAL
-        else 3 if currency in THREE_DECIMAL else 2)
-
-
-def _fee(amount):
+def fee_of(world, charge, amount):
+    "Return what Stripe takes for an amount of the charge, as settled"
+    amount, _, _ = settled(world, amount, charge['currency'])
     return (amount * 29 + 500) // 1000 + 30
 
 
@@ -83,7 +74,7 @@ def charged(world, charge, amount, stored=True):
     kind = 'payment' if charge['id'].startswith('py_') else 'charge'
     row = movement(
         world, kind, charge, amount, charge,
-        _fee(settled(world, amount, charge['currency'])[0]), 'charge',
+        fee_of(world, charge, amount), 'charge',
         charge['description'], stored=stored)
     behaviour = charge.private.get('behaviour')
     if behaviour and 'bypassPending' in behaviour.names:

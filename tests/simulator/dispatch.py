@@ -42,6 +42,8 @@ class Call:
         self.params = {}
         self.status = None
         self.headers = {}
+        # The rule that hits it
+        self.fault = self.seconds = None
 
 
 def to_json(value):
@@ -114,6 +116,8 @@ class Dispatcher:
 
     def _answer(self, call, rule, latency):
         fault = rule.fault if rule else None
+        if rule:
+            call.fault, call.seconds = fault, rule.seconds
         if fault in {'down', 'drop_before'}:
             raise Hangup()
         elif fault == 'timeout_before':

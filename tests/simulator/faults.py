@@ -26,6 +26,8 @@ FAULTS = {
     '429_lock_timeout': "another request works on the object",
     '401': "the key is wrong",
     '403': "the key lacks the permission",
+    'search_stale': "search finds what was seconds ago (an hour)",
+    'search_refused': "the account's country has no search",
     'malformed': "execute, then answer truncated JSON",
     'down': "refuse everything",
     }
@@ -39,6 +41,8 @@ class Rule:
             should_retry=None):
         if fault not in FAULTS:
             raise ValueError("unknown fault %s" % fault)
+        if fault.startswith('search_'):
+            match = match or 'GET /v1/*/search'
         self.fault = fault
         self.match = match
         self.times = times

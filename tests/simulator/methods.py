@@ -6,6 +6,7 @@ import re
 import stripe
 
 from . import cards
+from .checks import check_email
 from .errors import StripeError, invalid, missing
 from .objects import Row, shape
 from .schema import Hash, Integer, String
@@ -19,7 +20,17 @@ USED = (
     "Customer attachment, or was detached from a Customer. It may not be "
     "used again. To use a PaymentMethod multiple times, you must attach it "
     "to a Customer first.")
-REDIRECTS = {'klarna', 'ideal', 'bancontact', 'eps', 'paypal'}
+
+# What is known of a method that redirects before it is used
+_PLAIN = {
+    'eps': {'bank': None},
+    'ideal': {'bank': None, 'bic': None},
+    'klarna': {'dob': None},
+    'link': {'email': None},
+    'p24': {'bank': None},
+    'paypal': {'country': None, 'payer_email': None, 'payer_id': None},
+    'sofort': {'country': None},
+    }
 
 # What a browser may send: the numbers themselves
 RAW_CARD = Hash({
@@ -71,6 +82,7 @@ def sepa_details(world, behaviour):
 def billing(details=None):
     "Return billing details with every attribute"
     details = details or {}
+    check_email(details.get('email'), 'billing_details[email]')
     result = shape(stripe.PaymentMethod.BillingDetails)
     result['address'] = shape(
         stripe.PaymentMethod.BillingDetails.Address)
@@ -155,7 +167,7 @@ def from_params(world, call, params, prefix=''):
             raise invalid(
                 "Missing required param: %s." % name, 'parameter_missing',
                 name)
-        elif not call.public:
+        elif not (call.public or world.settings.raw_card_data):
             raise invalid(
                 "Sending credit card numbers directly to the Stripe API is "
                 "generally unsafe. We suggest you use test tokens that map "
@@ -169,7 +181,12 @@ def from_params(world, call, params, prefix=''):
             world, type, card_details(world, *found), found[0], params)
     elif type == 'sepa_debit':
         return _from_iban(world, params)
-    details = {'klarna': {'dob': None}}.get(type, {})
+    elif type in {'us_bank_account', 'acss_debit'}:
+        from .elsewhere import account_details
+        return draft(
+            world, type, *account_details(world, type, params), params)
+    details = dict(_PLAIN.get(type, {}))
+    details.update(params.get(type) or {})
     return draft(world, type, details, cards.Behaviour(type), params)
 
 

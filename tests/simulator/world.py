@@ -5,12 +5,13 @@ import fnmatch
 import hashlib
 import threading
 from contextlib import contextmanager
-from types import SimpleNamespace
 
+from . import history
 from .events import EventTable
 from .idempotency import Keys
 from .limits import RateLimits
 from .objects import fresh, new_id
+from .settings import Settings
 from .store import Table
 from .webhooks import Webhooks
 
@@ -24,6 +25,7 @@ INDEXES = {
     'mandate': ['payment_method'],
     'payment_intent': ['customer'],
     'payment_method': ['customer'],
+    'radar.early_fraud_warning': ['charge', 'payment_intent'],
     'refund': ['charge', 'payment_intent'],
     'setup_attempt': ['setup_intent'],
     'setup_intent': ['customer', 'payment_method'],
@@ -39,6 +41,7 @@ ID_KINDS = {
     'dp': 'dispute',
     'du': 'dispute',
     'evt': 'event',
+    'issfr': 'radar.early_fraud_warning',
     'mandate': 'mandate',
     'pi': 'payment_intent',
     'pm': 'payment_method',
@@ -70,11 +73,7 @@ class World:
         self.keys = Keys(self.clock)
         self.webhooks = Webhooks(self)
         self.limits = RateLimits()
-        self.settings = SimpleNamespace(
-            key_state={}, permissions=None, charges_api=False,
-            legacy_ids=True, settle_delay=2, evidence_delay=0,
-            refund_delay=60, search_delay=60, settlement_currency=None,
-            settlement_rate=1)
+        self.settings = Settings()
         # Types of events that Stripe fails to make
         self.missed = ()
         # The request that is being executed
@@ -128,6 +127,8 @@ class World:
 
     def emit(self, type, row, previous=None):
         "Create an event about the object and have it delivered"
+        if row['object'] == 'payment_intent':
+            history.remember(row, self.now())
         if any(fnmatch.fnmatch(type, m) for m in self.missed):
             return
         event = self.events.record(self, type, row, previous)
