@@ -8,45 +8,10 @@ from trytond.pool import PoolMeta
 from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
-from .amount import AmountError, from_stripe, to_stripe
 from .checkout import CheckoutMixin
-from .common import ErrorMixin, LeaseMixin, new_key
+from .common import UNKNOWN, AmountMixin, ErrorMixin, LeaseMixin, new_key
 from .pay_with import PayWithMixin
 from .state import FINAL
-
-
-class Journal(metaclass=PoolMeta):
-    __name__ = 'account.payment.journal'
-
-    stripe_account = fields.Many2One(
-        'account.payment.stripe.account', "Stripe Account",
-        ondelete='RESTRICT',
-        states={
-            'required': Eval('process_method') == 'stripe',
-            'invisible': Eval('process_method') != 'stripe',
-            })
-
-    @classmethod
-    def __setup__(cls):
-        super().__setup__()
-        stripe_method = ('stripe', "Stripe")
-        if stripe_method not in cls.process_method.selection:
-            cls.process_method.selection.append(stripe_method)
-
-
-class Group(metaclass=PoolMeta):
-    __name__ = 'account.payment.group'
-
-    @classmethod
-    def __setup__(cls):
-        super().__setup__()
-        cls._buttons['succeed']['invisible'] |= (
-            Eval('process_method') == 'stripe')
-
-    def process_stripe(self):
-        "Raise ProcessError if a payment has nothing to pay with"
-        for payment in self.payments:
-            payment.process_stripe()
 
 
 def _shown(name):
@@ -57,17 +22,10 @@ def _shown(name):
 
 
 class Payment(
-        LeaseMixin, CheckoutMixin, ErrorMixin, PayWithMixin,
+        LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin, PayWithMixin,
         metaclass=PoolMeta):
     __name__ = 'account.payment'
 
-    stripe_amount = fields.Function(
-        fields.Integer(
-            "Stripe Amount",
-            states={
-                'readonly': Eval('state') != 'draft',
-                }),
-        'get_stripe_amount', setter='set_stripe_amount')
     stripe_token = fields.Char(
         "Stripe Token",
         states={
@@ -116,8 +74,14 @@ class Payment(
             ('requires_capture', "Requires Capture"),
             ('canceled', "Canceled"),
             ('succeeded', "Succeeded"),
+            ('requires_reauthorization', "Requires Reauthorization"),
+            ('expired', "Expired"),
+            (UNKNOWN, "Unknown"),
             ], "Stripe Status", readonly=True, sort=False,
         states=_shown('stripe_intent_status'))
+    stripe_currency = fields.Char(
+        "Stripe Currency", readonly=True, strip=False,
+        help="The code of the currency in which the payment is at Stripe.")
     stripe_charge_id = fields.Char(
         "Stripe Charge", readonly=True, strip=False,
         states=_shown('stripe_charge_id'))
@@ -190,12 +154,12 @@ class Payment(
             field = getattr(cls, name)
             field.states['readonly'] = ~Eval('state').in_(
                 ['draft', 'submitted', 'approved'])
-        cls.stripe_error_message.states['invisible'] |= (
-            Eval('state') == 'succeeded')
-        cls.stripe_error_code.states['invisible'] |= (
-            Eval('state') == 'succeeded')
-        cls.stripe_error_param.states['invisible'] |= (
-            Eval('state') == 'succeeded')
+        for name in [
+                'stripe_error_message', 'stripe_error_code',
+                'stripe_error_param']:
+            getattr(cls, name).states['invisible'] |= (
+                (Eval('state') == 'succeeded')
+                & (Eval('stripe_waiting_for') != 'check'))
         cls.amount.states['readonly'] &= ~(
             (Eval('state') == 'processing')
             & Eval('stripe_capture_needed', False))
@@ -289,20 +253,6 @@ class Payment(
     def default_stripe_chargeable(cls):
         return False
 
-    def get_stripe_amount(self, name):
-        try:
-            return to_stripe(self.amount, self.currency.code)
-        except AmountError:
-            return None
-
-    @classmethod
-    def set_stripe_amount(cls, payments, name, value):
-        if value is None:
-            return
-        for payment in payments:
-            payment.amount = from_stripe(value, payment.currency.code)
-        cls.save(payments)
-
     @fields.depends('party')
     def on_change_party(self):
         super().on_change_party()
@@ -388,6 +338,7 @@ class Payment(
             'stripe_token', 'stripe_payment_method_id',
             'stripe_idempotency_key', 'stripe_payment_intent_id',
             'stripe_charge_id', 'stripe_checkout_id', 'stripe_intent_status',
+            'stripe_currency',
             'stripe_error_message', 'stripe_error_code', 'stripe_error_param',
             'stripe_dispute_reason', 'stripe_dispute_status',
             'stripe_capturable_amount', 'stripe_captured_amount',

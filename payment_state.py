@@ -9,14 +9,14 @@ from trytond.model import ModelView
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .amount import from_stripe
+from .amount import AmountError, exact, from_stripe
 from .batch import all_locked, later, settle
 from .common import (
     failure_message, from_timestamp, to_timestamp, told_by_stripe)
 from .event import is_current
-from .exceptions import StripeError
+from .exceptions import StripeCurrencyError, StripeError
 from .gateway import Moment, StripeFailure
-from .state import FINAL, PaymentState
+from .state import FINAL, KNOWN, PaymentState
 
 WAITING_FOR = {
     'requires_payment_method': 'payer',
@@ -25,6 +25,10 @@ WAITING_FOR = {
     'processing': 'settlement',
     'requires_capture': 'capture',
     }
+AMOUNTS = frozenset([
+        'amount', 'stripe_captured_amount', 'stripe_capturable_amount',
+        'stripe_refunded_amount', 'stripe_lost_amount',
+        'stripe_disputed_amount'])
 # When to look at Stripe whether a payment went on without an event
 FIRST_LOOK = dt.timedelta(hours=1)
 LAST_LOOK = dt.timedelta(days=1)
@@ -41,7 +45,8 @@ class Payment(metaclass=PoolMeta):
         Any order and repetition of states ends in the same as the last one
         alone: what is final at Stripe is never taken back and what may be
         older than what is known is read again.
-        Return the PaymentState that is applied, None if nothing is.
+        Return the PaymentState that is applied, None if nothing is, because
+        of a later one or because it says what is to be reviewed.
         Raises StripeFailure if it has to be and can not be read again.
         """
         if not state.complete and not state.final and (
@@ -56,9 +61,19 @@ class Payment(metaclass=PoolMeta):
             and self.stripe_intent_status in {
                 'requires_confirmation', 'processing'})
         values = self._stripe_state_values(state)
+        problem = None
+        try:
+            values.update(self._stripe_amount_values(state))
+        except (AmountError, StripeCurrencyError) as e:
+            problem = self._stripe_problem(e)
+        if problem or state.unknown:
+            values.update(self._stripe_review_values(
+                    problem or self._stripe_unknown_message(state)))
         if refused and self.stripe_fails_at_once:
             values['stripe_try_at'] = None
         self.stripe_store(**values)
+        if problem or state.status not in KNOWN:
+            return
         self._stripe_move(state)
         if refused and not self.stripe_fails_at_once:
             self.stripe_mail_checkout()
@@ -74,16 +89,43 @@ class Payment(metaclass=PoolMeta):
             state.at is None
             or state.at.first <= to_timestamp(self.stripe_state_at))
 
+    def _stripe_amount_values(self, state):
+        """Return the values of the amounts in the currency of the payment.
+
+        Raises StripeCurrencyError if they are in another at Stripe, and
+        AmountError if it has not the digits to express one.
+        """
+        if state.status != 'canceled':
+            self.stripe_check_currency(state.currency)
+        amounts = {
+            'stripe_captured_amount': state.captured,
+            'stripe_capturable_amount': state.capturable,
+            }
+        if state.complete:
+            amounts['stripe_refunded_amount'] = state.refunded
+            if self._stripe_tells_disputes(state):
+                amounts.update({
+                        'stripe_lost_amount': state.lost,
+                        'stripe_disputed_amount': state.at_risk,
+                        })
+        code, digits = self.currency.code, self.currency.digits
+        values = {
+            n: from_stripe(a, code, digits) for n, a in amounts.items()}
+        # The currency may have had more digits when the others were stored
+        for name in AMOUNTS - values.keys():
+            amount = getattr(self, name)
+            values[name] = (
+                None if amount is None else exact(amount, digits, code))
+        return values
+
     def _stripe_state_values(self, state):
-        currency = self.currency.code
         values = {
             'stripe_intent_status': state.status,
             'stripe_captured': bool(state.captured),
             'stripe_capturable': state.status == 'requires_capture',
-            'stripe_captured_amount': from_stripe(state.captured, currency),
-            'stripe_capturable_amount': from_stripe(
-                state.capturable, currency),
             }
+        if state.currency:
+            values['stripe_currency'] = state.currency
         if state.intent:
             values['stripe_payment_intent_id'] = state.intent
         if state.charge:
@@ -91,14 +133,11 @@ class Payment(metaclass=PoolMeta):
         if state.at is not None:
             at = from_timestamp(state.at.last)
             values['stripe_state_at'] = max(self.stripe_state_at or at, at)
-        if state.complete:
+        if state.complete and self._stripe_tells_disputes(state):
             values.update({
-                    'stripe_refunded_amount': from_stripe(
-                        state.refunded, currency),
+                    'stripe_dispute_reason': state.dispute_reason,
+                    'stripe_dispute_status': state.dispute_status,
                     })
-            # No dispute is ever gone, so it was not looked for
-            if state.dispute_status or not self.stripe_dispute_status:
-                values.update(self._stripe_dispute_values(state))
         if (state.error_message
                 or state.status == 'succeeded'
                 # It was an error of ours
@@ -117,15 +156,9 @@ class Payment(metaclass=PoolMeta):
             values['stripe_try_at'] = None
         return values
 
-    def _stripe_dispute_values(self, state):
-        "Return the values of the fields about disputes"
-        currency = self.currency.code
-        return {
-            'stripe_lost_amount': from_stripe(state.lost, currency),
-            'stripe_disputed_amount': from_stripe(state.at_risk, currency),
-            'stripe_dispute_reason': state.dispute_reason,
-            'stripe_dispute_status': state.dispute_status,
-            }
+    def _stripe_tells_disputes(self, state):
+        "Return if the disputes were looked for: none is ever gone"
+        return state.dispute_status or not self.stripe_dispute_status
 
     @property
     def stripe_left_amount(self):

@@ -13,14 +13,16 @@ from trytond.pool import Pool
 from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
-from .amount import AmountError, from_stripe, to_stripe
-from .common import ErrorMixin, LeaseMixin, new_key, stripe_amount
+from .common import (
+    AmountMixin, ErrorMixin, LeaseMixin, new_key, stripe_amount)
 
 # Not yet taken off the amount of the payment
 OPEN = ['submitted', 'approved', 'processing']
 
 
-class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
+class Refund(
+        LeaseMixin, ErrorMixin, AmountMixin, Workflow, ModelSQL,
+        ModelView):
     __name__ = 'account.payment.stripe.refund'
 
     payment = fields.Many2One(
@@ -60,13 +62,6 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
         states={
             'readonly': Eval('state') != 'draft',
             })
-    stripe_amount = fields.Function(
-        fields.Integer(
-            "Stripe Amount",
-            states={
-                'readonly': Eval('state') != 'draft',
-                }),
-        'get_stripe_amount', setter='set_stripe_amount')
     reason = fields.Selection([
             (None, ""),
             ('duplicate', "Duplicate"),
@@ -190,20 +185,6 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
             if left > 0:
                 self.amount = left
 
-    def get_stripe_amount(self, name):
-        try:
-            return to_stripe(self.amount, self.currency.code)
-        except AmountError:
-            return None
-
-    @classmethod
-    def set_stripe_amount(cls, refunds, name, value):
-        if value is None:
-            return
-        for refund in refunds:
-            refund.amount = from_stripe(value, refund.currency.code)
-        cls.save(refunds)
-
     @classmethod
     def view_attributes(cls):
         of_payment = Eval('stripe_refunds_of_payment', False)
@@ -270,7 +251,9 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     @set_employee('submitted_by')
     def submit(cls, refunds):
         for refund in refunds:
-            stripe_amount(refund.amount, refund.currency, refund)
+            refund.payment.stripe_check_currency()
+            stripe_amount(
+                refund.amount, refund.currency, refund, charged=True)
         cls._check_left(refunds, OPEN)
 
     @classmethod

@@ -71,7 +71,7 @@ class Routes(Router):
     def checkout(cls, request, pool, model, id):
         record = cls._get_record(pool, model, id)
         page = {}
-        if record.stripe_checkout_result == 'open':
+        if record.stripe_checkout_result in {'open', 'unavailable'}:
             try:
                 record, = record.__class__.stripe_lock([record])
                 page = record.stripe_checkout_page()
@@ -89,12 +89,12 @@ class Routes(Router):
         page = {}
         try:
             record, = record.__class__.stripe_lock([record])
-            record.stripe_end_checkout()
+            page = record.stripe_end_checkout() or {}
         except (StripeFailure, UserError) as e:
             # What is not done now is done with the events
             Transaction().rollback()
             logger.warning("can not end checkout of %s: %s", record, e)
-            page['unavailable'] = True
+            page = {'unavailable': True}
         return cls._render(request, pool, record, page, end=True)
 
     @classmethod

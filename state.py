@@ -15,6 +15,13 @@ __all__ = ['PaymentState']
 # Nothing follows them: a capture and a cancellation happen only once
 # https://docs.stripe.com/payments/paymentintents/lifecycle
 FINAL = frozenset(['succeeded', 'canceled'])
+# Stripe may add others, they are open
+KNOWN = FINAL | {
+    'requires_payment_method', 'requires_confirmation', 'requires_action',
+    'processing', 'requires_capture'}
+# https://docs.stripe.com/api/refunds/object
+REFUND_STATUS = frozenset(
+    ['pending', 'requires_action', 'succeeded', 'failed', 'canceled'])
 
 _CHARGE_STATUS = {
     'succeeded': 'succeeded',
@@ -27,8 +34,10 @@ _CHARGE_STATUS = {
 class PaymentState:
     """status: of the intent, charges without one are translated to it
     at: the Moment at which it was so
+    currency: the code in capitals
     complete: if refunded and lost are known
     at_risk: what is withdrawn by disputes that nobody has decided
+    unknown: a word of Stripe that has no meaning here, or None
     """
     status: str
     at: Optional[Moment] = None
@@ -39,12 +48,18 @@ class PaymentState:
     refunded: int = 0
     lost: int = 0
     at_risk: int = 0
+    currency: Optional[str] = None
     error_message: Optional[str] = None
     error_code: Optional[str] = None
     error_param: Optional[str] = None
     dispute_reason: Optional[str] = None
     dispute_status: Optional[str] = None
     complete: bool = False
+    unknown: Optional[str] = None
+
+    def __post_init__(self):
+        if self.status not in KNOWN:
+            self.unknown = self.status
 
     @property
     def final(self):
@@ -70,6 +85,7 @@ class PaymentState:
             charge=charge,
             capturable=intent.get('amount_capturable') or 0,
             captured=intent.get('amount_received') or 0,
+            currency=_currency(intent),
             error_message=error.get('message'),
             error_code=error.get('code'),
             error_param=error.get('param'))
@@ -77,7 +93,9 @@ class PaymentState:
     @classmethod
     def from_charge(cls, charge, at=None):
         "Return the state that the dictionary of a charge tells"
-        status = _CHARGE_STATUS[charge['status']]
+        status = charge['status']
+        # One that is not known must not be taken for one of an intent
+        status = _CHARGE_STATUS.get(status, 'charge %s' % status)
         capturable = captured = 0
         if status == 'succeeded':
             if charge['captured']:
@@ -99,6 +117,7 @@ class PaymentState:
             charge=charge['id'],
             capturable=capturable,
             captured=captured,
+            currency=_currency(charge),
             error_message=charge.get('failure_message'),
             error_code=charge.get('failure_code'))
 
@@ -163,6 +182,9 @@ class PaymentState:
         # The charge may count refunds that are pending or have failed
         self.refunded = sum(
             r['amount'] for r in data if r['status'] == 'succeeded')
+        for refund in data:
+            if refund['status'] not in REFUND_STATUS:
+                self.unknown = 'refund %s' % refund['status']
         return data
 
     def _is_booked_whole(self, gateway, charge):
@@ -188,3 +210,8 @@ class PaymentState:
         if shown:
             self.dispute_reason = shown['reason']
             self.dispute_status = shown['status']
+
+
+def _currency(object_):
+    currency = object_.get('currency')
+    return currency.upper() if currency else None
