@@ -6,6 +6,8 @@ Knows no Tryton model and asks nobody. Amounts are in Stripe's minor unit.
 """
 from fractions import Fraction
 
+from .amount import from_stripe
+
 __all__ = ['find_release', 'is_booked_whole', 'of_disputes']
 
 # Since then nothing is refunded when a part is captured, except for requests
@@ -26,6 +28,8 @@ OTHER_MONEY = frozenset([
 # for a change of the rate between the withdrawal and the return
 ROUNDING = Fraction(1, 100)
 RATE_CHANGE = Fraction(1, 10)
+# More than that is another amount
+UNLIKE = Fraction(1, 20)
 
 
 def find_release(charge, captured, refunds):
@@ -71,14 +75,21 @@ def is_booked_whole(charge, captured):
     booked = charge.get('balance_transaction')
     if not isinstance(booked, dict):
         return None
-    if booked['currency'] == charge['currency']:
-        rate = 1
-    elif booked.get('exchange_rate'):
-        rate = Fraction(booked['exchange_rate'])
-    else:
-        return None
-    value = booked['amount'] / rate
-    return abs(value - charge['amount']) < abs(value - captured)
+    values = {Fraction(booked['amount'])}
+    if booked['currency'] != charge['currency']:
+        if not booked.get('exchange_rate'):
+            return None
+        value = booked['amount'] / Fraction(booked['exchange_rate'])
+        # It is not told whether the rate is of the minor units
+        units = [
+            Fraction(from_stripe(1, o['currency'].upper()))
+            for o in [booked, charge]]
+        values = {value, value * units[0] / units[1]}
+    difference, whole = min(
+        (abs(value - expected) / expected, whole)
+        for value in values
+        for expected, whole in [(charge['amount'], True), (captured, False)])
+    return whole if difference < UNLIKE else None
 
 
 def of_disputes(disputes, refunds=()):

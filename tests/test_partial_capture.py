@@ -12,7 +12,13 @@ from .case import StripeTestCase
 class PartialCaptureTestCase(StripeTestCase):
     "Test 30 captured of 42, by requests of old and of new API versions"
 
-    def capture(self, amount=Decimal('30')):
+    def capture(self, release=False):
+        """Capture 30 of 42.
+
+        release: as Stripe did before 2025-03-31.
+        https://docs.stripe.com/changelog/basil/2025-03-31/remove-refund-from-partial-capture-and-payment-cancellation-flow
+        """
+        self.world.set(release_refunds=release)
         with self.transaction():
             Payment = Pool().get('account.payment')
             payment = self.create_payment(
@@ -21,51 +27,19 @@ class PartialCaptureTestCase(StripeTestCase):
             Payment.process([payment])
         with self.transaction():
             payment = self.reload(payment)
-            payment.amount = amount
+            payment.amount = Decimal('30')
             payment.save()
             Payment.stripe_do_capture([payment])
         with self.transaction():
             self.payment = payment.id
             self.charge = self.reload(payment).stripe_charge_id
 
-    def release(self, booked=True, created=None, rate=None):
-        """Make of the capture what Stripe made before 2025-03-31.
+    def update(self, kind, id_, **values):
+        with self.world.lock:
+            self.world.table(kind).get(id_).update(values)
 
-        https://docs.stripe.com/changelog/basil/2025-03-31/remove-refund-from-partial-capture-and-payment-cancellation-flow
-        """
-        with self.world.lock:
-            charge = self.world.table('charge').get(self.charge)
-            released = charge['amount'] - charge['amount_captured']
-            if created:
-                charge['created'] = created
-            refund = self.world.create(
-                'refund', amount=released, charge=charge['id'],
-                currency=charge['currency'], metadata={},
-                payment_intent=charge['payment_intent'],
-                status='succeeded')
-            if booked:
-                refund['balance_transaction'] = 'txn_released'
-                self.world.table('balance_transaction').get(
-                    charge['balance_transaction'])['amount'] = charge[
-                        'amount']
-            if rate:
-                row = self.world.table('balance_transaction').get(
-                    charge['balance_transaction'])
-                row.update(
-                    amount=int(row['amount'] * rate), currency='cad',
-                    exchange_rate=rate)
-            charge['amount_refunded'] += released
-
-    def refund(self, amount, **params):
-        with self.world.lock:
-            # Stripe does not count the release as given back
-            charge = self.world.table('charge').get(self.charge)
-            counted, charge['amount_refunded'] = charge['amount_refunded'], 0
-        refund = self.client.refunds.create(
-            charge=self.charge, amount=amount, **params)
-        with self.world.lock:
-            charge['amount_refunded'] += counted
-        return refund
+    def refund(self, amount):
+        self.client.refunds.create(charge=self.charge, amount=amount)
 
     def assertLeft(self, amount, refunded=0):
         "Assert what a pull tells"
@@ -84,62 +58,82 @@ class PartialCaptureTestCase(StripeTestCase):
 
     def test_released(self):
         "Test the release of the rest is no refund"
-        self.capture()
-        self.release()
+        self.capture(release=True)
         self.assertLeft(30)
 
     def test_released_then_refunded(self):
         "Test a refund besides the release is counted"
-        self.capture()
-        self.release()
+        self.capture(release=True)
         self.refund(1000)
         self.assertLeft(20, 10)
 
     def test_released_then_refunded_as_much(self):
         "Test a refund of as much as the release is counted"
-        self.capture()
-        self.release()
+        self.capture(release=True)
         self.refund(1200)
         self.assertLeft(18, 12)
 
     def test_released_then_refunded_whole(self):
         "Test nothing is left when all that was captured is refunded"
-        self.capture()
-        self.release()
+        self.capture(release=True)
         self.refund(3000)
         self.assertLeft(0, 30)
 
     def test_released_without_booking(self):
         "Test the release that is not in the ledger"
-        self.capture()
-        self.release(booked=False)
+        self.capture(release=True)
+        refund, = self.world.objects('refund')
+        charge = self.world.objects('charge')[self.charge]
+        self.update('refund', refund, balance_transaction=None)
+        self.update(
+            'balance_transaction', charge['balance_transaction'],
+            amount=3000)
         self.assertLeft(30)
 
     def test_released_long_ago(self):
         "Test nothing else is asked for when it cannot be otherwise"
-        self.capture()
-        self.release(created=BASIL - 1)
+        self.capture(release=True)
+        self.update('charge', self.charge, created=BASIL - 1)
         count = len(self.requests('GET'))
         self.assertLeft(30)
         self.assertEqual(len(self.requests('GET')), count + 1)
 
     def test_released_in_settlement_currency(self):
         "Test the booking in another currency than that of the charge"
-        self.capture()
-        self.release(rate=1.25)
+        for currency, rate in [('cad', 1.25), ('jpy', 150), ('kwd', .3)]:
+            with self.subTest(currency=currency):
+                self.world.set(
+                    settlement_currency=currency, settlement_rate=rate)
+                self.capture(release=True)
+                self.assertLeft(30)
+
+    def test_released_at_unknown_rate(self):
+        "Test the booking in another currency whose rate is not told"
+        self.world.set(settlement_currency='cad', settlement_rate=1.25)
+        self.capture(release=True)
+        charge = self.world.objects('charge')[self.charge]
+        self.update(
+            'balance_transaction', charge['balance_transaction'],
+            exchange_rate=None)
         self.assertLeft(30)
 
     def test_released_without_permission(self):
         "Test the ledger that cannot be asked"
-        self.capture()
-        self.release()
+        self.capture(release=True)
         self.simulator.faults.add('403', 'GET /v1/charges/%s' % self.charge)
         self.assertLeft(30)
 
     def test_refunded_as_much_as_not_captured(self):
         "Test a refund is counted that happens to be as much as the rest"
         self.capture()
-        self.client.refunds.create(charge=self.charge, amount=1200)
+        self.refund(1200)
+        self.assertLeft(18, 12)
+
+    def test_refunded_as_much_in_settlement_currency(self):
+        "Test the same with a booking in another currency"
+        self.world.set(settlement_currency='jpy', settlement_rate=150)
+        self.capture()
+        self.refund(1200)
         self.assertLeft(18, 12)
 
     def test_refunded_as_much_by_us(self):
@@ -160,11 +154,11 @@ class PartialCaptureTestCase(StripeTestCase):
     def test_release_of_charge(self):
         "Test the release of a charge without intent"
         self.world.enable_charges_api()
+        self.world.set(release_refunds=True)
         charge = self.client.charges.create(
             amount=4200, currency='usd', source='tok_visa', capture=False)
         self.client.charges.capture(charge.id, amount=3000)
         self.charge = charge.id
-        self.release()
         with self.transaction():
             Payment = Pool().get('account.payment')
             payment = self.create_payment()
