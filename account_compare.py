@@ -19,6 +19,8 @@ from .taken import of_disputes
 
 PAGE = 100
 EVERY = dt.timedelta(days=1)
+# When a permission was missing
+AGAIN = dt.timedelta(hours=1)
 # A refund may fail up to 30 days after it was created
 # https://docs.stripe.com/refunds#failed-refunds
 REFUNDS = dt.timedelta(days=35)
@@ -77,7 +79,8 @@ class Account(metaclass=PoolMeta):
         for account_id in list(map(int, accounts)):
             account = cls(account_id)
             now = account.stripe_now
-            done = True
+            since = time.monotonic()
+            done, forbidden = True, False
             for compare in [cls._compare_refunds, cls._compare_disputes]:
                 try:
                     compare(account_id, now)
@@ -91,15 +94,20 @@ class Account(metaclass=PoolMeta):
                         attempt(cls.note_denied, [cls(account_id)], e)
                     # A permission may be missing for good
                     done &= e.forbidden
+                    forbidden |= e.forbidden
                 except Exception:
                     Transaction().rollback()
                     logger.exception("can not compare account %s", account_id)
             if done:
-                attempt(cls._note_compared, account_id, now)
+                attempt(
+                    cls._note_compared, account_id,
+                    now - EVERY + AGAIN if forbidden else now, since)
 
     @classmethod
-    def _note_compared(cls, account_id, at):
-        cls.write([cls(account_id)], {'compared_at': at})
+    def _note_compared(cls, account_id, at, since):
+        account = cls(account_id)
+        cls.write([account], {'compared_at': at})
+        cls.note_accepted([account], since)
 
     @classmethod
     def _compare_refunds(cls, account_id, now):

@@ -15,7 +15,8 @@ __all__ = ['find_release', 'is_booked_whole', 'of_disputes']
 # https://docs.stripe.com/changelog/basil/2025-03-31/remove-refund-from-partial-capture-and-payment-cancellation-flow
 BASIL = 1743379200
 
-# The bank has not decided, all others are decided by the money
+# The bank has not decided. All others are decided by the money: those that
+# Stripe has added since, prevented and the appeals, come after a decision
 # https://docs.stripe.com/api/disputes/object#dispute_object-status
 OPEN = frozenset([
         'needs_response', 'under_review',

@@ -125,7 +125,7 @@ class CompareTestCase(MissedTestCase):
         self.fetch(days=28)
         self.assertPayment(payment, 'succeeded', 42)
 
-    def test_dispute(self):
+    def test_missed_dispute(self):
         "Test a dispute is found when it is opened and when it is decided"
         (payment, charge), = self.pay()
         dispute = self.world.dispute(charge)
@@ -226,7 +226,7 @@ class CompareTestCase(MissedTestCase):
         other = self.pay()[0]
         dispute = self.world.dispute(other[1])
         self.world.settle_dispute(dispute['id'], won=False)
-        self.simulator.faults.add('403', 'GET /v1/refunds')
+        rule = self.simulator.faults.add('403', 'GET /v1/refunds')
         self.fetch(days=1)
         self.assertPayment(payment, 'succeeded', 42)
         self.assertPayment(other[0], 'failed', 0)
@@ -235,6 +235,13 @@ class CompareTestCase(MissedTestCase):
             self.assertTrue(Account(self.account).error_message)
         self.fetch()
         self.assertEqual(self.lists(), [])
+        # Given within the day
+        self.simulator.faults.remove(rule)
+        self.simulator.clock.advance(3600)
+        self.fetch()
+        self.assertPayment(payment, 'succeeded', 30)
+        with self.transaction():
+            self.assertIsNone(Account(self.account).error_message)
 
     def test_foreign(self):
         "Test what another system refunded is left alone"
