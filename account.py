@@ -419,4 +419,6 @@ class Account(ModelSQL, ModelView):
                     "can not read the events of account %s", account_id)
             else:
                 attempt(cls._note_fetched, account_id, since)
+                if cls(account_id).is_compare_due:
+                    cls.compare([account_id])
         Event.clean()

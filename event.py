@@ -47,6 +47,11 @@ HANDLERS = {
     'refund.updated': ('account.payment', 'stripe_on_refund'),
     'refund.failed': ('account.payment', 'stripe_on_refund'),
     'charge.dispute.created': ('account.payment', 'stripe_on_dispute'),
+    'charge.dispute.updated': ('account.payment', 'stripe_on_dispute'),
+    'charge.dispute.funds_withdrawn': (
+        'account.payment', 'stripe_on_dispute'),
+    'charge.dispute.funds_reinstated': (
+        'account.payment', 'stripe_on_dispute'),
     'charge.dispute.closed': ('account.payment', 'stripe_on_dispute'),
     'source.chargeable': ('account.payment', 'stripe_on_source'),
     'source.failed': ('account.payment', 'stripe_on_source'),

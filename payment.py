@@ -106,7 +106,12 @@ class Payment(
         states=_shown('stripe_refunded_amount'))
     stripe_lost_amount = Monetary(
         "Lost in Disputes", currency='currency', digits='currency',
-        readonly=True, states=_shown('stripe_lost_amount'))
+        readonly=True, states=_shown('stripe_lost_amount'),
+        help="The amount that disputes took and did not give back.")
+    stripe_disputed_amount = Monetary(
+        "At Risk in Disputes", currency='currency', digits='currency',
+        readonly=True, states=_shown('stripe_disputed_amount'),
+        help="The amount that is withheld until the bank has decided.")
     stripe_transferred_amount = Monetary(
         "Received so Far", currency='currency', digits='currency',
         readonly=True, states=_shown('stripe_transferred_amount'),
@@ -394,7 +399,8 @@ class Payment(
             'stripe_error_message', 'stripe_error_code', 'stripe_error_param',
             'stripe_dispute_reason', 'stripe_dispute_status',
             'stripe_capturable_amount', 'stripe_captured_amount',
-            'stripe_refunded_amount', 'stripe_lost_amount', 'stripe_refunds',
+            'stripe_refunded_amount', 'stripe_lost_amount',
+            'stripe_disputed_amount', 'stripe_refunds',
             'stripe_transferred_amount', 'stripe_method_type',
             'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
             'stripe_leased_until', 'stripe_state_at', 'stripe_intent_account',

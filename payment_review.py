@@ -124,10 +124,12 @@ class Payment(metaclass=PoolMeta):
             'stripe_transferred_amount': state.transferred,
             }
         if state.complete:
-            amounts.update({
-                    'stripe_refunded_amount': state.refunded,
-                    'stripe_lost_amount': state.lost,
-                    })
+            amounts['stripe_refunded_amount'] = state.refunded
+            if self._stripe_tells_disputes(state):
+                amounts.update({
+                        'stripe_lost_amount': state.lost,
+                        'stripe_disputed_amount': state.at_risk,
+                        })
         code, digits = self.currency.code, self.currency.digits
         values = {
             n: from_stripe(a, code, digits) for n, a in amounts.items()}

@@ -28,7 +28,7 @@ WAITING_FOR = {
 AMOUNTS = frozenset([
         'amount', 'stripe_captured_amount', 'stripe_capturable_amount',
         'stripe_transferred_amount', 'stripe_refunded_amount',
-        'stripe_lost_amount'])
+        'stripe_lost_amount', 'stripe_disputed_amount'])
 # When to look at Stripe whether a payment went on without an event
 FIRST_LOOK = dt.timedelta(hours=1)
 LAST_LOOK = dt.timedelta(days=1)
@@ -106,7 +106,7 @@ class Payment(metaclass=PoolMeta):
         if state.at is not None:
             at = from_timestamp(state.at.last)
             values['stripe_state_at'] = max(self.stripe_state_at or at, at)
-        if state.complete and state.dispute_status:
+        if state.complete and self._stripe_tells_disputes(state):
             values.update({
                     'stripe_dispute_reason': state.dispute_reason,
                     'stripe_dispute_status': state.dispute_status,
@@ -137,6 +137,10 @@ class Payment(metaclass=PoolMeta):
             values.update(self._stripe_review_values(
                     problem or self._stripe_unknown_message(state)))
         return values
+
+    def _stripe_tells_disputes(self, state):
+        "Return if the disputes were looked for: none is ever gone"
+        return state.dispute_status or not self.stripe_dispute_status
 
     @property
     def stripe_left_amount(self):
@@ -192,15 +196,17 @@ class Payment(metaclass=PoolMeta):
             with payments[0]._stripe_moving():
                 cls.succeed(payments)
 
-    def stripe_read(self):
+    def stripe_read(self, disputed=False):
         """Return the complete PaymentState.
 
+        disputed: if there is a dispute that may not be known yet.
         Raises StripeFailure.
         """
         return PaymentState.read(
             self.stripe_own_account.gateway,
             intent=self.stripe_payment_intent_id,
-            charge=self.stripe_charge_id)
+            charge=self.stripe_charge_id,
+            disputed=disputed or bool(self.stripe_dispute_status))
 
     @classmethod
     def stripe_note_unapplied(cls, id_, error):
@@ -354,7 +360,13 @@ class Payment(metaclass=PoolMeta):
         payments = cls._stripe_find(
             account, intent=dispute.get('payment_intent'),
             charge=dispute.get('charge'))
-        return cls._stripe_apply_event(payments, event)
+        if not payments:
+            return
+        # The event may be old, and not the only dispute
+        for payment in payments:
+            payment.stripe_apply(
+                payment.stripe_read(disputed=True), sure=True)
+        return True
 
     @classmethod
     def stripe_on_source(cls, account, event):

@@ -9,7 +9,9 @@ from trytond.modules.account_payment.exceptions import PaymentValidationError
 from trytond.modules.company.model import (
     employee_field, reset_employee, set_employee)
 from trytond.modules.currency.fields import Monetary
+from trytond.pool import Pool
 from trytond.pyson import Eval, If
+from trytond.transaction import Transaction
 
 from .common import (
     AmountMixin, ErrorMixin, LeaseMixin, new_key, stripe_amount)
@@ -21,6 +23,9 @@ from .retry import RetryMixin
 # https://docs.stripe.com/payments/customer-balance/refunding
 EMAILED = frozenset([
         'customer_balance', 'konbini', 'multibanco', 'promptpay'])
+
+# Not yet taken off the amount of the payment
+OPEN = ['submitted', 'approved', 'processing']
 
 
 class Refund(
@@ -174,10 +179,17 @@ class Refund(
     def on_change_with_currency(self, name=None):
         return self.payment.currency if self.payment else None
 
-    @fields.depends('payment', 'amount', '_parent_payment.amount')
+    @fields.depends(
+        'payment', 'amount', '_parent_payment.amount',
+        '_parent_payment.state')
     def on_change_payment(self):
-        if self.payment and self.amount is None:
-            self.amount = self.payment.amount
+        if (self.payment
+                and (self.payment.id or -1) > 0
+                and self.payment.amount is not None
+                and self.amount is None):
+            left = self._left([self.payment], OPEN)[self.payment.id]
+            if left > 0:
+                self.amount = left
 
     @classmethod
     def view_attributes(cls):
@@ -248,18 +260,65 @@ class Refund(
             refund.payment.stripe_check_currency()
             stripe_amount(
                 refund.amount, refund.currency, refund, charged=True)
-            if refund.amount > refund.payment.amount:
-                raise PaymentValidationError(gettext(
-                        'account_payment_stripe.msg_refund_amount',
-                        refund=refund.rec_name,
-                        payment=refund.payment.rec_name))
+        cls._check_left(refunds, OPEN)
 
     @classmethod
     @ModelView.button
     @Workflow.transition('approved')
     @set_employee('approved_by')
     def approve(cls, refunds):
+        # The first to be approved of those which are too many goes on
+        cls._check_left(refunds, ['approved', 'processing'])
         cls.__queue__.stripe_create(refunds)
+
+    @classmethod
+    def _left(cls, payments, states, without=()):
+        """Return what is left of each of the payments after the refunds of it
+        in the states, a dictionary of Decimals by the id of the payment.
+
+        without: refunds that are not counted.
+        """
+        left = {
+            # Its amount is kept when nothing is left
+            p.id: p.amount if p.state != 'failed' else p.amount * 0
+            for p in payments}
+        refunds = cls.search([
+                ('payment', 'in', list(left)),
+                ('state', 'in', states),
+                ('id', 'not in', [r.id for r in without]),
+                ], order=[])
+        for refund in refunds:
+            left[refund.payment.id] -= refund.amount
+        return left
+
+    @classmethod
+    def _check_left(cls, refunds, states):
+        """Raise PaymentValidationError if more would be refunded than is left
+        after the other refunds in the states.
+        """
+        pool = Pool()
+        Lang = pool.get('ir.lang')
+        Payment = pool.get('account.payment')
+        payments = Payment.stripe_lock(
+            sorted({r.payment for r in refunds}, key=int))
+        # Changed, or another transaction that has begun before would not see
+        # these refunds, though it waits for the lock
+        table = Payment.__table__()
+        Transaction().connection.cursor().execute(*table.update(
+                [table.id], [table.id],
+                where=fields.SQL_OPERATORS['in'](
+                    table.id, [p.id for p in payments])))
+        left = cls._left(payments, states, without=refunds)
+        for refund in refunds:
+            payment = refund.payment
+            if refund.amount > left[payment.id]:
+                raise PaymentValidationError(gettext(
+                        'account_payment_stripe.msg_refund_amount',
+                        refund=refund.rec_name,
+                        payment=payment.rec_name,
+                        left=Lang.get().currency(
+                            max(left[payment.id], 0), refund.currency)))
+            left[payment.id] -= refund.amount
 
     @classmethod
     @Workflow.transition('processing')
