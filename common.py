@@ -6,6 +6,7 @@ import time
 import uuid
 from collections import defaultdict
 from contextlib import contextmanager
+from contextvars import ContextVar
 from weakref import WeakKeyDictionary
 
 from sql import For
@@ -25,6 +26,7 @@ from .gateway import StripeDenied, StripeUnavailable
 _EPOCH = dt.datetime(1970, 1, 1)
 # The context is no place for it, as the tasks that are queued inherit it
 _told = WeakKeyDictionary()
+_hurried = ContextVar('hurried', default=False)
 
 
 def from_timestamp(seconds):
@@ -103,6 +105,20 @@ def told_by_stripe():
 
 def is_told_by_stripe():
     return bool(_told.get(Transaction()))
+
+
+@contextmanager
+def hurried():
+    "Let accounts talk to Stripe through the gateway that gives up soon"
+    token = _hurried.set(True)
+    try:
+        yield
+    finally:
+        _hurried.reset(token)
+
+
+def is_hurried():
+    return _hurried.get()
 
 
 def take_locks(locks):

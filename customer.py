@@ -20,6 +20,7 @@ from .checkout import CheckoutMixin
 from .common import ErrorMixin, LeaseMixin, failure_message
 from .exceptions import StripeError
 from .gateway import StripeFailure
+from .secret import Secret
 from .sources import (
     label, read_fingerprints, read_payment_methods, read_sources)
 
@@ -60,7 +61,7 @@ class Customer(
             'readonly': (
                 (Eval('id', -1) >= 0) & Bool(Eval('stripe_customer_id'))),
             })
-    stripe_token = fields.Char(
+    stripe_token = Secret(
         "Stripe Token", strip=False,
         states={
             'readonly': (

@@ -16,6 +16,10 @@ class PaymentPaidError(UserError):
     "The payment has been paid meanwhile"
 
 
+class StripeKeyError(ValidationError):
+    "A key is none of Stripe, or belongs into another field"
+
+
 class StripeKeyModifiedWarning(UserWarning):
     pass
 

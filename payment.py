@@ -12,6 +12,7 @@ from .amount import AmountError, from_stripe, to_stripe
 from .checkout import CheckoutMixin
 from .common import ErrorMixin, LeaseMixin, new_key
 from .pay_with import PayWithMixin
+from .secret import Secret
 from .state import FINAL
 
 
@@ -68,7 +69,7 @@ class Payment(
                 'readonly': Eval('state') != 'draft',
                 }),
         'get_stripe_amount', setter='set_stripe_amount')
-    stripe_token = fields.Char(
+    stripe_token = Secret(
         "Stripe Token",
         states={
             'readonly': Eval('state') != 'draft',

@@ -308,10 +308,9 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def stripe_on_source(cls, account, event):
         source = event['data']['object']
+        holders = cls.stripe_token.holders(cls, source['id'])
         payments = [
-            p for p in cls.search([
-                    ('stripe_token', '=', source['id']),
-                    ])
+            p for p in cls.search([('id', 'in', holders)])
             if p.journal.stripe_account == account]
         if not payments:
             return

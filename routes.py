@@ -12,7 +12,9 @@ from trytond.protocols.wrappers import (
 from trytond.routing import Route, Router, Rule
 from trytond.transaction import Transaction
 
+from .common import hurried
 from .gateway import API_BASE, StripeFailure
+from .inquiry import InquiryLimit
 
 logger = logging.getLogger(__name__)
 
@@ -47,18 +49,22 @@ class Routes(Router):
             # nobody needs to be
             set_max_request_size(config.getint('request', 'max_size')),
             with_pool,
-            with_transaction(
-                readonly=False, context={'_skip_warnings': True}),
+            # Somebody waits, and who is silent must not hold this server
+            hurried(),
             ]
+        with_write = with_transaction(
+            readonly=False, context={'_skip_warnings': True})
+        cls._receive_webhook = staticmethod(with_write(_receive_webhook))
+        pages = [*decorators, with_write]
         cls.__routes__.update({
                 'checkout': Route(
                     Rule('checkout/<model>/<id>', methods={'GET'}),
-                    decorators=decorators),
+                    decorators=pages),
                 'checkout_end': Route(
                     Rule('checkout/<model>/<id>/end', methods={'GET'}),
                     # Some payment services send the payer back from a page
                     # without an origin
-                    decorators=[allow_null_origin, *decorators]),
+                    decorators=[allow_null_origin, *pages]),
                 'webhooks_endpoint': Route(
                     Rule('webhook/<account>', methods={'POST'}),
                     Rule('/<database_name>/account_payment_stripe'
@@ -99,22 +105,23 @@ class Routes(Router):
 
     @classmethod
     def webhooks_endpoint(cls, request, pool, account):
-        Account = pool.get('account.payment.stripe.account')
-        account = Account.from_identifier(account)
-        if not account:
-            abort(HTTPStatus.NOT_FOUND)
-        try:
-            event = account.read_webhook(
-                request.get_data(), request.headers.get('Stripe-Signature'))
-        except ValueError as e:
-            logger.info("webhook of account %s: %s", account.id, e)
-            abort(HTTPStatus.BAD_REQUEST)
-        except StripeFailure as e:
-            logger.warning("can not read event for account %s: %s (%s)",
-                account.id, e.code, e.request_id)
-            abort(HTTPStatus.SERVICE_UNAVAILABLE)
-        if Account.webhook([account], event) is False:
-            abort(HTTPStatus.SERVICE_UNAVAILABLE)
+        ask = cls._receive_webhook(request, pool, account)
+        if ask:
+            # No connection to the database waits for Stripe meanwhile
+            try:
+                event = ask()
+            except ValueError as e:
+                logger.info("webhook: %s", e)
+                abort(HTTPStatus.BAD_REQUEST)
+            except InquiryLimit:
+                logger.warning("webhook: too many events to ask Stripe about")
+                abort(HTTPStatus.TOO_MANY_REQUESTS)
+            except StripeFailure as e:
+                logger.warning(
+                    "webhook: can not read event: %s (%s)",
+                    e.code, e.request_id)
+                abort(HTTPStatus.SERVICE_UNAVAILABLE)
+            cls._receive_webhook(request, pool, account, event)
         return Response(status=HTTPStatus.NO_CONTENT)
 
     @classmethod
@@ -167,6 +174,28 @@ class Routes(Router):
             if page['state'] == 'unavailable' else HTTPStatus.OK,
             content_type='text/html; charset=utf-8',
             headers=_headers(page['nonce'], page['stripe_js']))
+
+
+def _receive_webhook(request, pool, identifier, event=None):
+    """Apply the event that was posted, or that Stripe was asked for.
+
+    Return None or the function that asks Stripe, with which to come again.
+    """
+    Account = pool.get('account.payment.stripe.account')
+    account = Account.from_identifier(identifier)
+    if not account:
+        abort(HTTPStatus.NOT_FOUND)
+    if event is None:
+        try:
+            event, ask = account.read_webhook(
+                request.get_data(), request.headers.get('Stripe-Signature'))
+        except ValueError as e:
+            logger.info("webhook of account %s: %s", account.id, e)
+            abort(HTTPStatus.BAD_REQUEST)
+        if ask:
+            return ask
+    if Account.webhook([account], event) is False:
+        abort(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _language(request, pool, record):
