@@ -32,7 +32,8 @@ class Account(metaclass=PoolMeta):
             mode, accounts, values=values, external=external)
         # The keys of earlier versions may be wrong: who edits is told, what
         # runs goes on
-        if mode == 'write' and (external or values.keys() & set(TYPED)):
+        if mode == 'write' and (
+                external or any(values.get(n) for n in TYPED)):
             for stored in cls.read(
                     [a.id for a in accounts], ['name', *TYPED]):
                 cls._check_keys({**stored, **values})

@@ -15,6 +15,7 @@ from trytond import backend, config
 from trytond.exceptions import UserError
 from trytond.i18n import gettext
 from trytond.model import fields
+from trytond.model.exceptions import AccessError
 from trytond.pyson import Eval
 from trytond.transaction import Transaction, TransactionError
 
@@ -89,6 +90,22 @@ def error_message(error):
     return gettext(
         'account_payment_stripe.msg_unexpected_error',
         error=error.__class__.__name__)
+
+
+def is_readable(record, *names):
+    """Return if the user may read the fields of the record, if access is
+    checked at all.
+
+    Clients call the methods of on_change and selections of any record, for
+    which Tryton checks nothing.
+    """
+    if not Transaction().check_access or record.id is None or record.id < 0:
+        return True
+    try:
+        record.__class__.read([record.id], ['id', *names])
+    except AccessError:
+        return False
+    return True
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from trytond.transaction import Transaction
 
 from .amount import AmountError, from_stripe, to_stripe
 from .checkout import CheckoutMixin
-from .common import ErrorMixin, LeaseMixin, new_key
+from .common import ErrorMixin, LeaseMixin, is_readable, new_key
 from .pay_with import PayWithMixin
 from .secret import Secret
 from .state import FINAL
@@ -313,7 +313,7 @@ class Payment(
         'stripe_customer_payment_method', 'stripe_intent_status',
         'stripe_charge_id', 'stripe_payment_intent_id')
     def on_change_with_stripe_checkout_needed(self, name=None):
-        if self.process_method != 'stripe':
+        if self.process_method != 'stripe' or not is_readable(self):
             return False
         if self.stripe_intent_status:
             # A saved payment method that waits for its confirmation needs
@@ -333,6 +333,7 @@ class Payment(
     def on_change_with_stripe_capture_needed(self, name=None):
         return bool(
             self.process_method == 'stripe'
+            and is_readable(self)
             and self.stripe_capturable
             and not self.stripe_captured)
 

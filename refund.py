@@ -12,7 +12,8 @@ from trytond.modules.currency.fields import Monetary
 from trytond.pyson import Eval, If
 
 from .amount import AmountError, from_stripe, to_stripe
-from .common import ErrorMixin, LeaseMixin, new_key, stripe_amount
+from .common import (
+    ErrorMixin, LeaseMixin, is_readable, new_key, stripe_amount)
 
 
 class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
@@ -158,11 +159,11 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
 
     @fields.depends('payment', '_parent_payment.company')
     def on_change_with_company(self, name=None):
-        return self.payment.company if self.payment else None
+        return self._payment_value('company')
 
     @fields.depends('payment', '_parent_payment.party')
     def on_change_with_party(self, name=None):
-        return self.payment.party if self.payment else None
+        return self._payment_value('party')
 
     @classmethod
     def search_payment_field(cls, name, clause):
@@ -171,12 +172,16 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
 
     @fields.depends('payment', '_parent_payment.currency')
     def on_change_with_currency(self, name=None):
-        return self.payment.currency if self.payment else None
+        return self._payment_value('currency')
 
     @fields.depends('payment', 'amount', '_parent_payment.amount')
     def on_change_payment(self):
         if self.payment and self.amount is None:
-            self.amount = self.payment.amount
+            self.amount = self._payment_value('amount')
+
+    def _payment_value(self, name):
+        if self.payment and is_readable(self.payment, name):
+            return getattr(self.payment, name)
 
     def get_stripe_amount(self, name):
         try:

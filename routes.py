@@ -148,6 +148,11 @@ class Routes(Router):
             page['state'] = (
                 'unavailable' if page.get('unavailable')
                 else 'unpaid' if end else 'pay')
+        if (page['state'] == 'pay'
+                and not record.stripe_account.publishable_key):
+            logger.error("account %s has no publishable key",
+                record.stripe_account.id)
+            page['state'] = 'unavailable'
         lang = _language(request, pool, record)
         page.update({
                 'nonce': secrets.token_urlsafe(16),
