@@ -114,7 +114,7 @@ class Routes(Router):
                 logger.info("webhook: %s", e)
                 abort(HTTPStatus.BAD_REQUEST)
             except InquiryLimit:
-                logger.warning("webhook: too many events to ask Stripe about")
+                logger.info("webhook: Stripe has been asked too often")
                 abort(HTTPStatus.TOO_MANY_REQUESTS)
             except StripeFailure as e:
                 logger.warning(
