@@ -21,6 +21,7 @@ from .common import (
     ErrorMixin, LeaseMixin, failure_message, is_readable)
 from .exceptions import StripeError
 from .gateway import StripeFailure
+from .retry import RetryMixin
 from .secret import Secret
 from .sources import (
     label, read_fingerprints, read_payment_methods, read_sources)
@@ -39,8 +40,8 @@ _READONLY = {
 
 
 class Customer(
-        LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin, ModelSQL,
-        ModelView):
+        RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin,
+        ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.customer'
     _history = True
     _rec_name = 'stripe_customer_id'

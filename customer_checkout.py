@@ -111,4 +111,21 @@ class Customer(metaclass=PoolMeta):
                 ])
         for customer in cls.stripe_lock(customers):
             customer.stripe_end_checkout()
-        return bool(customers) or None
+        return customers
+
+    @classmethod
+    def stripe_of_event(cls, account, event):
+        "Return the customers that the event is about"
+        object_ = event['data']['object']
+        name = {
+            'setup_intent': 'stripe_setup_intent_id',
+            'customer': 'stripe_customer_id',
+            }[object_['object']]
+        return cls.search([
+                ('stripe_account', '=', account.id),
+                (name, '=', object_['id']),
+                ])
+
+    @classmethod
+    def stripe_on_deleted(cls, account, event):
+        return None

@@ -38,14 +38,13 @@ class Event(metaclass=PoolMeta):
             params['created'] = {'gte': to_timestamp(account.fetched_at)}
         elif not last and account.webhook_identifier:
             # What happened before has been delivered, or is undelivered
-            # Of the same types, as the list that goes on from it
-            newest = account.gateway.events.list(
-                limit=1, **_filter(cls.types()))['data']
+            newest = account.gateway.events.list(limit=1)['data']
             if newest:
                 attempt(move_on, newest[0])
             return
-        for page in _pages_since(
-                account.gateway, last, cls.types(), **params):
+        # Of all types: several lists, since one takes few types, would each
+        # be read though nothing happened, and their events be in no order
+        for page in _pages_since(account.gateway, last, **params):
             for events in cls._grouped(page):
                 results = cls.receive_all(account, events, after=move_on)
                 for event, result in zip(events, results):
@@ -69,23 +68,22 @@ class Event(metaclass=PoolMeta):
             params['created'] = {
                 'gte': to_timestamp(account.fetched_at - DELIVERY),
                 }
-        for page in _pages_since(
-                account.gateway, None, cls.types(), delivery_success=False,
-                **params):
-            for events in cls._grouped(page):
-                cls.receive_all(account, events)
+        # Only of our types, another system may be down for long. The order
+        # does not matter, as they are late anyway
+        for types in cls.type_lists():
+            for page in _pages_since(
+                    account.gateway, None, types=types,
+                    delivery_success=False, **params):
+                for events in cls._grouped(page):
+                    cls.receive_all(account, events)
 
 
-def _filter(types):
-    return {'types': types} if types else {}
-
-
-def _pages_since(gateway, last, types, **params):
+def _pages_since(gateway, last, **params):
     """Yield lists of dictionaries of the events since the last, oldest first.
 
     All that Stripe keeps if the last is None or unknown to it.
     """
-    params.update(_filter(types), limit=PAGE)
+    params['limit'] = PAGE
     if last:
         try:
             page = gateway.events.list(ending_before=last, **params)

@@ -22,7 +22,3 @@ class StripeKeyError(ValidationError):
 
 class StripeKeyModifiedWarning(UserWarning):
     pass
-
-
-class StripeIntentUnknownWarning(UserWarning):
-    pass

@@ -187,7 +187,7 @@ def classify(error):
     failure.forbidden = error.http_status == 403
     # https://docs.stripe.com/api/idempotent_requests
     failure.saved = (
-        meaning is StripeKeyReused or (error.http_status or 0) >= 500)
+        meaning is StripeRefused or (error.http_status or 0) >= 500)
     return failure
 
 
@@ -249,6 +249,7 @@ class Gateway:
     They return dictionaries and raise StripeFailure.
 
     identity: names the key without telling it.
+    is_live: if it is a key of the live mode.
     rate_endpoint, rate_total: requests per second of a Run.
     succeeded: the monotonic time of the last success of operations.
     """
@@ -260,6 +261,7 @@ class Gateway:
             key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]
         # Others can not be sent, which would look as if Stripe were silent
         self.sendable = is_plain(key)
+        self.is_live = '_live_' in key
         self.max_network_retries = max_network_retries
         self.timeout = timeout
         self.rate_endpoint = rate_endpoint

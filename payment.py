@@ -1,10 +1,11 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+from sql import Literal, Null
 from sql.conditionals import Coalesce
 
 from trytond.model import Index, fields
 from trytond.modules.currency.fields import Monetary
-from trytond.pool import PoolMeta
+from trytond.pool import Pool, PoolMeta
 from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
@@ -12,6 +13,7 @@ from .amount import AmountError, from_stripe, to_stripe
 from .checkout import CheckoutMixin
 from .common import ErrorMixin, LeaseMixin, is_readable, new_key
 from .pay_with import PayWithMixin
+from .retry import RetryMixin
 from .secret import Secret
 from .state import FINAL
 
@@ -58,7 +60,7 @@ def _shown(name):
 
 
 class Payment(
-        LeaseMixin, CheckoutMixin, ErrorMixin, PayWithMixin,
+        RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, PayWithMixin,
         metaclass=PoolMeta):
     __name__ = 'account.payment'
 
@@ -157,6 +159,10 @@ class Payment(
                     & ~Eval('stripe_refunds'))),
             })
 
+    stripe_events = fields.One2Many(
+        'account.payment.stripe.event', 'record', "Stripe Events",
+        readonly=True)
+
     stripe_waiting_for = fields.Selection([
             (None, ""),
             ('payer', "Payer"),
@@ -167,13 +173,27 @@ class Payment(
             ('check', "Review of the Error"),
             ], "Waiting for", readonly=True, sort=False,
         states=_shown('stripe_waiting_for'))
-    stripe_try_at = fields.DateTime(
-        "Next Check", readonly=True, states=_shown('stripe_try_at'),
-        help="The date and time at which Stripe will be asked again.")
-    stripe_tries = fields.Integer("Tries", readonly=True)
     stripe_state_at = fields.Timestamp("State at", readonly=True)
     stripe_payment_method_id = fields.Char(
         "Stripe Payment Method of Token", readonly=True, strip=False)
+    stripe_intent_account = fields.Many2One(
+        'account.payment.stripe.account', "Stripe Account of the Intent",
+        readonly=True, ondelete='RESTRICT',
+        states=_shown('stripe_intent_account'),
+        help="The account at which the payment was made, "
+        "also if the journal has another one since.")
+    stripe_live = fields.Boolean("In Live Mode", readonly=True)
+    stripe_former_intent_id = fields.Char(
+        "Stripe Former Intent", readonly=True, strip=False,
+        help="The intent that must end before another is made.")
+    stripe_confirmed = fields.Boolean(
+        "Stripe Confirmed", readonly=True,
+        help="If it was tried to pay the intent.")
+    stripe_to_mail = fields.Boolean("To Mail", readonly=True)
+    stripe_mail_error = fields.Char(
+        "E-mail Not Sent", readonly=True,
+        states=_shown('stripe_mail_error'),
+        help="Why the payer has not been asked by e-mail to pay.")
 
     @classmethod
     def __setup__(cls):
@@ -186,12 +206,11 @@ class Payment(
             field = getattr(cls, name)
             field.states['readonly'] = ~Eval('state').in_(
                 ['draft', 'submitted', 'approved'])
-        cls.stripe_error_message.states['invisible'] |= (
-            Eval('state') == 'succeeded')
-        cls.stripe_error_code.states['invisible'] |= (
-            Eval('state') == 'succeeded')
-        cls.stripe_error_param.states['invisible'] |= (
-            Eval('state') == 'succeeded')
+        # What it has succeeded in spite of
+        for name in ['message', 'code', 'param']:
+            getattr(cls, 'stripe_error_%s' % name).states['invisible'] |= (
+                (Eval('state') == 'succeeded')
+                & (Eval('stripe_waiting_for') != 'check'))
         cls.amount.states['readonly'] &= ~(
             (Eval('state') == 'processing')
             & Eval('stripe_capture_needed', False))
@@ -212,6 +231,9 @@ class Payment(
                 Index(
                     t, (t.stripe_try_at, Index.Range()),
                     where=t.state == 'processing'),
+                Index(
+                    t, (t.id, Index.Range()),
+                    where=t.stripe_to_mail == Literal(True)),
                 })
 
         is_stripe = Eval('process_method') == 'stripe'
@@ -245,13 +267,11 @@ class Payment(
                 'stripe_do_pull': {
                     'invisible': (
                         (Eval('process_method') != 'stripe')
-                        | ~Eval('state').in_(
-                            ['processing', 'succeeded', 'failed'])
                         | (~Eval('stripe_charge_id')
                             & ~Eval('stripe_payment_intent_id'))),
                     'icon': 'tryton-refresh',
                     'depends': [
-                        'process_method', 'state', 'stripe_charge_id',
+                        'process_method', 'stripe_charge_id',
                         'stripe_payment_intent_id'],
                     },
                 })
@@ -261,6 +281,7 @@ class Payment(
         table_h = cls.__table_handler__(module)
         table = cls.__table__()
         is_new = not table_h.column_exist('stripe_capture')
+        has_account = table_h.column_exist('stripe_intent_account')
 
         super().__register__(module)
 
@@ -268,6 +289,26 @@ class Payment(
             # The payments made before the module are captured as the others
             cursor = Transaction().connection.cursor()
             cursor.execute(*table.update([table.stripe_capture], [True]))
+        elif not has_account:
+            cls._stripe_fill_account()
+
+    @classmethod
+    def _stripe_fill_account(cls):
+        "Store of the payments made before at which account they were"
+        table = cls.__table__()
+        journal = Pool().get('account.payment.journal').__table__()
+        cursor = Transaction().connection.cursor()
+        cursor.execute(*table.update(
+                [table.stripe_intent_account, table.stripe_former_intent_id,
+                    table.stripe_confirmed],
+                [journal.select(
+                        journal.stripe_account,
+                        where=journal.id == table.journal),
+                    table.stripe_payment_intent_id,
+                    # It is not known, so that they wait for the payer
+                    table.stripe_payment_intent_id != Null],
+                where=(table.stripe_payment_intent_id != Null)
+                | (table.stripe_charge_id != Null)))
 
     @classmethod
     def default_stripe_capture(cls):
@@ -366,6 +407,9 @@ class Payment(
         values = super().preprocess_values(mode, values)
         if mode == 'create' and not values.get('stripe_idempotency_key'):
             values['stripe_idempotency_key'] = new_key()
+        if 'stripe_token' in values:
+            # It was the one of another token
+            values.setdefault('stripe_payment_method_id')
         return values
 
     @classmethod
@@ -373,9 +417,9 @@ class Payment(
         default = default.copy() if default is not None else {}
         for name in cls._stripe_own_fields():
             default.setdefault(name)
-        for name in [
-                'stripe_chargeable', 'stripe_capturable', 'stripe_captured']:
+        for name in cls._stripe_own_flags():
             default.setdefault(name, False)
+        default.setdefault('stripe_events')
         return super().copy(payments, default=default)
 
     @classmethod
@@ -390,5 +434,18 @@ class Payment(
             'stripe_capturable_amount', 'stripe_captured_amount',
             'stripe_refunded_amount', 'stripe_lost_amount', 'stripe_refunds',
             'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
-            'stripe_leased_until', 'stripe_state_at',
+            'stripe_leased_until', 'stripe_state_at', 'stripe_intent_account',
+            'stripe_former_intent_id', 'stripe_mail_error',
             ]
+
+    @classmethod
+    def _stripe_own_flags(cls):
+        "Return the names of the Booleans about what is at Stripe"
+        return [
+            'stripe_chargeable', 'stripe_capturable', 'stripe_captured',
+            'stripe_live', 'stripe_confirmed', 'stripe_to_mail']
+
+    @property
+    def stripe_own_account(self):
+        "The account at which the payment was made, or else will be"
+        return self.stripe_intent_account or self.journal.stripe_account

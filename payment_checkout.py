@@ -2,14 +2,11 @@
 # this repository contains the full copyright notices and license terms.
 import logging
 
-from trytond import config
-from trytond.pool import Pool, PoolMeta
-from trytond.report import get_email
-from trytond.sendmail import send_message_transactional
-from trytond.transaction import Transaction
+from trytond.pool import PoolMeta
 
-from .common import new_key
-from .gateway import StripeFailure, StripeKeyReused
+from .batch import together
+from .gateway import StripeFailure
+from .pace import call_now
 from .state import PaymentState
 
 logger = logging.getLogger(__name__)
@@ -27,24 +24,17 @@ class Payment(metaclass=PoolMeta):
                 self.stripe_apply(PaymentState.from_intent(
                         intent, at=gateway.answered_at), sure=True)
                 return intent
-            self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
+            self.stripe_forget_intent()
         self._set_stripe_key([self])
-        while True:
-            try:
-                intent = gateway.payment_intents.create(
-                    **self.stripe_intent_params(),
-                    idempotency_key=self.stripe_create_key)
-            except StripeKeyReused:
-                if self.stripe_attempt is None:
-                    # The earlier version may have charged it
-                    raise
-                # The record was edited since, the former intent has not been
-                # shown to anybody
-                self.stripe_store(
-                    stripe_attempt=self.stripe_attempt + 1)
-            else:
-                break
-        self.stripe_set_intent(intent, stripe_waiting_for='payer')
+        with together([self]):
+            intent = call_now(self._stripe_create_intent(self.id, gateway))
+        if intent:
+            self.stripe_set_intent(intent, stripe_waiting_for='payer')
+        else:
+            intent = gateway.payment_intents.retrieve(
+                self.stripe_payment_intent_id)
+            self.stripe_apply(PaymentState.from_intent(
+                    intent, at=gateway.answered_at), sure=True)
         return intent
 
     @property
@@ -111,32 +101,3 @@ class Payment(metaclass=PoolMeta):
             if self.stripe_customer:
                 # The payment method may have been saved
                 self.stripe_customer.clear_stripe_caches()
-
-    def stripe_mail_checkout(self):
-        "Send the link of the checkout page to the party with the transaction"
-        pool = Pool()
-        ActionReport = pool.get('ir.action.report')
-        ModelData = pool.get('ir.model.data')
-        Lang = pool.get('ir.lang')
-        to_address = self.party.email
-        if not to_address:
-            logger.warning("no e-mail address to send the checkout of %s",
-                self.rec_name)
-            return
-        if not self.stripe_checkout_id:
-            self.stripe_store(stripe_checkout_id=new_key())
-        language = self.stripe_language or Lang.get()
-        report = ActionReport(ModelData.get_id(
-                'account_payment_stripe', 'report_email_checkout'))
-        # Whoever charges it may not be allowed to read it, and the host that a
-        # request names is not always ours
-        request = Transaction().context.get('_request') or {}
-        with Transaction().set_user(0), \
-                Transaction().set_context(
-                    language=language.code,
-                    _request={'is_secure': request.get('is_secure')}):
-            message, title = get_email(report, self, [language])
-            message['From'] = config.get('email', 'from')
-            message['To'] = to_address
-            message['Subject'] = title
-            send_message_transactional(message)

@@ -16,7 +16,7 @@ from .common import (
 from .event import is_current
 from .exceptions import StripeError
 from .gateway import Moment, StripeFailure
-from .state import FINAL, PaymentState
+from .state import FINAL, OPEN, PaymentState
 
 WAITING_FOR = {
     'requires_payment_method': 'payer',
@@ -56,12 +56,14 @@ class Payment(metaclass=PoolMeta):
             and self.stripe_intent_status in {
                 'requires_confirmation', 'processing'})
         values = self._stripe_state_values(state)
-        if refused and self.stripe_fails_at_once:
-            values['stripe_try_at'] = None
+        if refused:
+            if self.stripe_fails_at_once:
+                values['stripe_try_at'] = None
+            else:
+                # Nothing that may fail is part of this transaction
+                values['stripe_to_mail'] = True
         self.stripe_store(**values)
         self._stripe_move(state)
-        if refused and not self.stripe_fails_at_once:
-            self.stripe_mail_checkout()
         return state
 
     def _stripe_may_be_old(self, state):
@@ -86,6 +88,9 @@ class Payment(metaclass=PoolMeta):
             }
         if state.intent:
             values['stripe_payment_intent_id'] = state.intent
+            values['stripe_former_intent_id'] = state.intent
+        if state.error_message or state.charge or state.status not in OPEN:
+            values['stripe_confirmed'] = True
         if state.charge:
             values['stripe_charge_id'] = state.charge
         if state.at is not None:
@@ -180,9 +185,17 @@ class Payment(metaclass=PoolMeta):
         Raises StripeFailure.
         """
         return PaymentState.read(
-            self.journal.stripe_account.gateway,
+            self.stripe_own_account.gateway,
             intent=self.stripe_payment_intent_id,
             charge=self.stripe_charge_id)
+
+    @classmethod
+    def stripe_note_unapplied(cls, id_, error):
+        for payment in cls.stripe_lock([id_]):
+            if payment.stripe_is_known:
+                payment.stripe_store(
+                    **payment._stripe_state_values(payment.stripe_read()))
+        super().stripe_note_unapplied(id_, error)
 
     @classmethod
     @ModelView.button
@@ -235,7 +248,7 @@ class Payment(metaclass=PoolMeta):
             if payments:
                 break
         payments = [
-            p for p in payments if p.journal.stripe_account == account]
+            p for p in payments if p.stripe_own_account == account]
         return cls.stripe_lock(payments) if payments else []
 
     @classmethod
@@ -256,7 +269,31 @@ class Payment(metaclass=PoolMeta):
                 payment.stripe_apply(state)
             else:
                 payment.stripe_apply(payment.stripe_read(), sure=True)
-        return True
+        return payments
+
+    @classmethod
+    def stripe_of_event(cls, account, event):
+        "Return the locked payments that the event is about"
+        object_ = event['data']['object']
+        kind = object_['object']
+        if kind == 'source':
+            return cls._stripe_find_token(account, object_['id'])
+        intent, charge = object_.get('payment_intent'), object_.get('charge')
+        if kind == 'payment_intent':
+            intent, charge = object_['id'], None
+        elif kind == 'charge':
+            charge = object_['id']
+        return (
+            cls._stripe_find(account, intent=intent, charge=charge)
+            or cls._stripe_find_key(account, object_))
+
+    @classmethod
+    def _stripe_find_token(cls, account, token):
+        holders = cls.stripe_token.holders(cls, token)
+        payments = [
+            p for p in cls.search([('id', 'in', holders)])
+            if p.stripe_own_account == account]
+        return cls.stripe_lock(payments) if payments else []
 
     @classmethod
     def stripe_on_payment_intent(cls, account, event):
@@ -308,13 +345,9 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def stripe_on_source(cls, account, event):
         source = event['data']['object']
-        holders = cls.stripe_token.holders(cls, source['id'])
-        payments = [
-            p for p in cls.search([('id', 'in', holders)])
-            if p.journal.stripe_account == account]
+        payments = cls._stripe_find_token(account, source['id'])
         if not payments:
             return
-        payments = cls.stripe_lock(payments)
         if event['type'] == 'source.chargeable':
             cls.write(payments, {'stripe_chargeable': True})
             cls.__queue__.stripe_charge(
@@ -329,7 +362,7 @@ class Payment(metaclass=PoolMeta):
             for payment in failed:
                 with payment._stripe_moving():
                     cls.fail([payment])
-        return True
+        return payments
 
 
 def _of_captured(charge):

@@ -10,8 +10,7 @@ from trytond.transaction import Transaction
 
 from .common import (
     attempt, failure_message, is_told_by_stripe, new_key, stripe_amount)
-from .exceptions import (
-    PaymentPaidError, StripeError, StripeIntentUnknownWarning)
+from .exceptions import PaymentPaidError, StripeError
 from .gateway import StripeFailure
 from .state import PaymentState
 
@@ -84,11 +83,7 @@ class Payment(metaclass=PoolMeta):
         # They would fail at once
         for payment in payments:
             if payment.stripe_intent_status == 'canceled':
-                payment.stripe_store(
-                    stripe_payment_intent_id=None,
-                    stripe_charge_id=None,
-                    stripe_intent_status=None,
-                    stripe_attempt=(payment.stripe_attempt or 0) + 1)
+                payment.stripe_forget_intent()
 
     @classmethod
     def _set_stripe_key(cls, payments):
@@ -143,19 +138,22 @@ class Payment(metaclass=PoolMeta):
         cls._stripe_release(cls._stripe(payments))
         super().draft(payments)
         stripe_payments = cls._stripe(payments)
-        if stripe_payments:
-            cls.write(stripe_payments, {
-                    n: None for n in cls._stripe_own_fields()
-                    if n != 'stripe_refunds'
-                    } | {
-                    'stripe_attempt': 0,
-                    'stripe_tries': 0,
-                    'stripe_chargeable': False,
-                    })
-            for payment in stripe_payments:
-                # Another intent must not be taken for the one forgotten
-                payment.stripe_idempotency_key = new_key()
-            cls.save(stripe_payments)
+        if not stripe_payments:
+            return
+        for payment in cls.browse(stripe_payments):
+            if payment.stripe_is_known or payment.stripe_former_intent_id:
+                # The next intent must be another. Without one the same key
+                # tells if one is not known of
+                payment.stripe_forget_intent()
+        cls.write(stripe_payments, {
+                n: None for n in cls._stripe_own_fields()
+                # It names the payment at Stripe as long as it lives
+                if n not in {'stripe_refunds', 'stripe_idempotency_key'}
+                } | {
+                n: False for n in cls._stripe_own_flags()
+                } | {
+                'stripe_tries': 0,
+                })
 
     @classmethod
     @ModelView.button
@@ -236,17 +234,31 @@ class Payment(metaclass=PoolMeta):
 
     @classmethod
     def _stripe_asked(cls, payment, ask):
-        "Return what ask says of the payment, None if its intent is unknown"
+        "Return what ask says of the payment, None if nothing can be paid"
         try:
             return ask(payment)
         except StripeFailure as e:
             if payment.stripe_payment_intent_id and e.of_intent:
-                cls._stripe_warn_unknown(payment)
-                return
+                if payment._stripe_was_test:
+                    return
+                raise StripeError(gettext(
+                        'account_payment_stripe.msg_stripe_intent_unknown',
+                        payment=payment.rec_name,
+                        intent=payment.stripe_payment_intent_id,
+                        account=payment.stripe_own_account.rec_name,
+                        )) from None
             raise StripeError(gettext(
                     'account_payment_stripe.msg_payment_not_released',
                     payment=payment.rec_name,
                     error=failure_message(e))) from None
+
+    @property
+    def _stripe_was_test(self):
+        "If no money was paid, as it was made with a key of the test mode"
+        return bool(
+            self.stripe_intent_account
+            and self.stripe_live is False
+            and self.stripe_intent_account.gateway.is_live)
 
     @classmethod
     def _stripe_keep(cls, states):
@@ -266,7 +278,7 @@ class Payment(metaclass=PoolMeta):
 
         Raises StripeFailure.
         """
-        gateway = self.journal.stripe_account.gateway
+        gateway = self.stripe_own_account.gateway
         if self.stripe_payment_intent_id:
             return PaymentState.cancel(gateway, self.stripe_payment_intent_id)
         state = self.stripe_read()
@@ -277,17 +289,6 @@ class Payment(metaclass=PoolMeta):
                 idempotency_key='%s-release' % state.charge)
             state = self.stripe_read()
         return state
-
-    @classmethod
-    def _stripe_warn_unknown(cls, payment):
-        "The intent may be one of another account, so it could still be paid"
-        Warning = Pool().get('res.user.warning')
-        key = Warning.format('stripe_intent_unknown', [payment])
-        if Warning.check(key):
-            raise StripeIntentUnknownWarning(key, gettext(
-                    'account_payment_stripe.msg_stripe_intent_unknown',
-                    payment=payment.rec_name,
-                    intent=payment.stripe_payment_intent_id))
 
     @classmethod
     def _stripe_tell_paid(cls, payments):

@@ -14,9 +14,11 @@ from trytond.pyson import Eval, If
 from .amount import AmountError, from_stripe, to_stripe
 from .common import (
     ErrorMixin, LeaseMixin, is_readable, new_key, stripe_amount)
+from .retry import RetryMixin
 
 
-class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
+class Refund(
+        RetryMixin, LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.refund'
 
     payment = fields.Many2One(
@@ -93,14 +95,10 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
         states={
             'invisible': ~Eval('stripe_refund_id'),
             })
-    stripe_attempt = fields.Integer("Stripe Attempt", readonly=True)
-    stripe_tries = fields.Integer("Tries", readonly=True)
-    stripe_try_at = fields.DateTime(
-        "Next Check", readonly=True,
-        states={
-            'invisible': ~Eval('stripe_try_at'),
-            },
-        help="The date and time at which Stripe will be asked again.")
+    stripe_sent_at = fields.Timestamp("Sent at", readonly=True)
+    stripe_unsure = fields.Boolean(
+        "Unsure", readonly=True,
+        help="If Stripe did not say what became of what was sent.")
 
     @classmethod
     def __setup__(cls):
@@ -152,10 +150,6 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     @classmethod
     def default_state(cls):
         return 'draft'
-
-    @classmethod
-    def default_stripe_attempt(cls):
-        return 0
 
     @fields.depends('payment', '_parent_payment.company')
     def on_change_with_company(self, name=None):
@@ -234,9 +228,9 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
                 'submitted_by', 'approved_by', 'stripe_idempotency_key',
                 'stripe_refund_id', 'stripe_error_message',
                 'stripe_error_code', 'stripe_error_param',
-                'stripe_tries', 'stripe_try_at']:
+                'stripe_sent_at']:
             default.setdefault(name)
-        default.setdefault('stripe_attempt', 0)
+        default.setdefault('stripe_unsure', False)
         return super().copy(refunds, default=default)
 
     @classmethod

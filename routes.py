@@ -12,7 +12,8 @@ from trytond.protocols.wrappers import (
 from trytond.routing import Route, Router, Rule
 from trytond.transaction import Transaction
 
-from .common import hurried
+from .common import attempt, hurried
+from .exceptions import StripeError
 from .gateway import API_BASE, StripeFailure
 from .inquiry import InquiryLimit
 
@@ -82,11 +83,7 @@ class Routes(Router):
                 record, = record.__class__.stripe_lock([record])
                 page = record.stripe_checkout_page()
             except (StripeFailure, UserError) as e:
-                # It may have happened in the middle of what Stripe told
-                Transaction().rollback()
-                logger.warning(
-                    "can not open checkout of %s: %s", record, e)
-                page = {'unavailable': True}
+                page = cls._failed(record, e)
         return cls._render(request, pool, record, page)
 
     @classmethod
@@ -98,9 +95,7 @@ class Routes(Router):
             record.stripe_end_checkout()
         except (StripeFailure, UserError) as e:
             # What is not done now is done with the events
-            Transaction().rollback()
-            logger.warning("can not end checkout of %s: %s", record, e)
-            page['unavailable'] = True
+            page = cls._failed(record, e)
         return cls._render(request, pool, record, page, end=True)
 
     @classmethod
@@ -123,6 +118,26 @@ class Routes(Router):
                 abort(HTTPStatus.SERVICE_UNAVAILABLE)
             cls._receive_webhook(request, pool, account, event)
         return Response(status=HTTPStatus.NO_CONTENT)
+
+    @classmethod
+    def _failed(cls, record, error):
+        """Return what the page shows after the error.
+
+        It may have happened in the middle of what Stripe told, which is kept:
+        who has paid must not read otherwise because it cannot be booked.
+        """
+        Transaction().rollback()
+        logger.warning("page of %s: %s", record, error)
+        if not isinstance(error, (StripeFailure, StripeError)):
+            try:
+                attempt(record.__class__.stripe_note_unapplied,
+                    record.id, error)
+            except StripeFailure as e:
+                logger.warning("page of %s: %s", record, e)
+            else:
+                if record.stripe_checkout_result != 'open':
+                    return {}
+        return {'unavailable': True}
 
     @classmethod
     def _get_record(cls, pool, model, id):

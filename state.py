@@ -14,6 +14,8 @@ __all__ = ['PaymentState']
 # Nothing follows them: a capture and a cancellation happen only once
 # https://docs.stripe.com/payments/paymentintents/lifecycle
 FINAL = frozenset(['succeeded', 'canceled'])
+# Nobody has tried to pay them, or it failed
+OPEN = frozenset(['requires_payment_method', 'requires_confirmation'])
 
 _CHARGE_STATUS = {
     'succeeded': 'succeeded',

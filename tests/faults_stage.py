@@ -25,8 +25,8 @@ from trytond.transaction import Transaction
 MODULE = 'trytond.modules.account_payment_stripe.'
 # Modules that look at the clock of the server
 CLOCKS = [
-    'account', 'run', 'event', 'payment_charge', 'payment_restore',
-    'refund_create', 'customer_sync']
+    'account', 'run', 'retry', 'event', 'payment_charge', 'refund_create',
+    'customer_sync']
 # How long the module waits for Stripe, in seconds
 TIMEOUT = .4
 TABLES = [

@@ -153,10 +153,8 @@ MUTATIONS = {
                 "            if after:", "            if after:")],
         ['test_event_that_fails']),
     'never read undelivered events': ('event_fetch.py', [
-            ("                account.gateway, None, cls.types(), "
-                "delivery_success=False,\n                **params):",
-                "                account.gateway, None, ['none'], "
-                "delivery_success=False,\n                **params):")],
+            ("                    account.gateway, None, types=types,",
+                "                    account.gateway, None, types=['none'],")],
         ['test_lost_events', 'test_bounced_refund']),
     'trust any version': ('event.py', [
             ("    return event.get('api_version') == STRIPE_VERSION",

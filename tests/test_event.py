@@ -2,6 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
 from decimal import Decimal
+from unittest.mock import patch
 
 from trytond.pool import Pool
 from trytond.transaction import Transaction
@@ -188,6 +189,56 @@ class EventsTestCase(StripeTestCase):
             self.assertEqual(
                 account.last_event,
                 self.payload('payment_intent.succeeded')['id'])
+
+    def test_more_types_than_a_list_takes(self):
+        "Test all types are read though Stripe lists only some at once"
+        with self.transaction():
+            pool = Pool()
+            Account = pool.get('account.payment.stripe.account')
+            Event = pool.get('account.payment.stripe.event')
+            types = list(Event.handlers())
+            Account.new_identifier([Account(self.account)])
+        self.assertGreater(len(types), 20)
+        self.client.webhook_endpoints.create(
+            url='http://127.0.0.1:9/webhook', enabled_events=['*'])
+        self.simulator.requests.clear()
+        self.fetch()
+        payment, intent = self.open()
+        self.world.webhooks.lose()
+        self.world.pay(intent)
+        self.world.webhooks.flush()
+        self.fetch()
+        self.assertEqual(self.state(payment), 'succeeded')
+        lists = self.requests('GET', '/v1/events')
+        self.assertEqual({r['status'] for r in lists}, {200})
+        undelivered = [
+            r['params']['types'].values() for r in lists
+            if 'delivery_success' in r['params']]
+        self.assertLessEqual(max(map(len, undelivered)), 20)
+        self.assertEqual({t for u in undelivered for t in u}, set(types))
+        # Those which go on from the last are not asked for by type
+        self.assertTrue([r for r in lists if 'types' not in r['params']])
+
+    def test_foreign_events_are_cheap(self):
+        "Test what another system does makes one write for a page"
+        self.fetch()
+        for _ in range(30):
+            self.client.customers.create(name="Foreign")
+        newest = self.payload('customer.created')['id']
+        received = []
+        with self.transaction():
+            Event = Pool().get('account.payment.stripe.event')
+            search_known = Event.search_known.__func__
+
+            def search(cls, account, events):
+                received.extend(events)
+                return search_known(cls, account, events)
+        with patch.object(Event, 'search_known', classmethod(search)):
+            self.fetch()
+        self.assertEqual(received, [])
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            self.assertEqual(Account(self.account).last_event, newest)
 
     def failed_refunds(self, count):
         "Return events that failed as Stripe could not be asked, oldest first"

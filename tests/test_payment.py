@@ -235,7 +235,8 @@ class PaymentTestCase(StripeTestCase):
         "Test the types of events that are handled"
         with self.transaction():
             Event = Pool().get('account.payment.stripe.event')
-            self.assertEqual(set(Event.handlers()), {
+            # At least those
+            self.assertLessEqual({
                     'charge.succeeded', 'charge.captured', 'charge.expired',
                     'charge.failed', 'charge.pending', 'charge.refunded',
                     'charge.refund.updated', 'charge.dispute.created',
@@ -245,7 +246,9 @@ class PaymentTestCase(StripeTestCase):
                     'payment_intent.amount_capturable_updated',
                     'payment_intent.payment_failed',
                     'payment_intent.canceled', 'refund.updated',
-                    'refund.failed', 'setup_intent.succeeded'})
+                    'refund.failed', 'setup_intent.succeeded',
+                    'setup_intent.canceled', 'customer.deleted'},
+                set(Event.handlers()))
 
     def test_caches(self):
         "Test how long the caches last by default"

@@ -274,7 +274,7 @@ class RestoreTestCase(StripeTestCase):
         self.assertFalse(self.requests(path='/search'))
 
     def test_search_refused(self):
-        "Test a payment that has waited is charged without the search"
+        "Test nothing is charged that may be paid but cannot be searched"
         self.simulator.faults.add('403', 'GET /v1/payment_intents/search')
         with self.transaction():
             Payment = Pool().get('account.payment')
@@ -283,13 +283,24 @@ class RestoreTestCase(StripeTestCase):
             Payment.process([payment])
             Transaction().tasks.clear()
             Transaction().commit()
-            restore = self.backup(payment)
-        restore()
+            restores = [
+                self.backup(payment), self.backup(payment.stripe_own_account)]
+        for restore in restores:
+            restore()
         with self.transaction():
-            Payment.stripe_charge()
+            Payment.stripe_charge([payment])
         with self.transaction():
-            self.assertEqual(self.reload(payment).state, 'succeeded')
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'processing')
+            self.assertEqual(payment.stripe_waiting_for, 'check')
+            self.assertTrue(payment.stripe_error_message)
+            self.assertTrue(payment.stripe_try_at)
         self.assertTrue(self.requests(path='/search'))
+        self.assertFalse(self.requests('POST'))
+        self.simulator.faults.clear()
+        with self.transaction():
+            Payment.stripe_charge([payment])
+        self.assertPaidOnce(payment)
 
     def test_refund(self):
         "Test a refund that was sent is not sent again"
