@@ -16,14 +16,15 @@ class Backups:
 
     def backup(self):
         "Keep the rows there are"
-        if self._backup or self.hits['restored'] == 2:
+        if self._backup or (
+                self.hits['restored'] + self.hits['restored at once'] == 2):
             return
         # Who reads no events does not know where to go on
         self.cron('events')
         self.tell("backup")
         self._backup = [
             {t: self._rows(t) for t in KEPT}, list(self.payments),
-            list(self.refunds)]
+            list(self.refunds), dict(self.ways)]
 
     def _rows(self, table):
         with self.stage.transaction() as transaction:
@@ -31,17 +32,20 @@ class Backups:
             cursor.execute('SELECT * FROM "%s"' % table)
             return [c[0] for c in cursor.description], cursor.fetchall()
 
-    def restore(self):
-        "The server is lost, and back in the state of the backup days later"
+    def restore(self, quick=False):
+        """The server is lost, and back in the state of the backup days later
+
+        quick: or minutes later, so that nobody notices."""
         if not self._backup:
             return
-        tables, self.payments, self.refunds = self._backup
+        tables, self.payments, self.refunds, self.ways = self._backup
         self._backup = None
-        self.tell("restored from the backup, three days later")
-        self.hits['restored'] += 1
+        self.tell("restored from the backup, %s later",
+            "five minutes" if quick else "three days")
+        self.hits['restored at once' if quick else 'restored'] += 1
         self.tasks.clear()
         self.plan = self.commit_plan = None
-        self.clock.advance(3 * 24 * 3600)
+        self.clock.advance(300 if quick else 3 * 24 * 3600)
         self.restored_at = self.clock.now()
         with self.stage.transaction():
             cursor = Transaction().connection.cursor()
@@ -54,7 +58,13 @@ class Backups:
                         'INSERT INTO "%s" (%s) VALUES (%s)' % (
                             table, ', '.join('"%s"' % n for n in names),
                             ', '.join([self._mark] * len(names))), tuple(row))
-        # The pages do not work anymore, nor do the customers that were made
+        # The links to pages do not work anymore, nor do the customers that
+        # were made. But the pages which are open do
+        for id_ in self.payments:
+            self.tabs.setdefault(id_, []).extend(self.seen.get(id_, []))
+        for id_ in list(self.tabs):
+            if id_ not in self.payments:
+                del self.tabs[id_]
         self.seen.clear()
         self.mails.clear()
         self.customers.clear()

@@ -22,6 +22,9 @@ import stripe
 from trytond import backend
 from trytond.exceptions import UserError, UserWarning
 from trytond.modules.account_payment_stripe.tests.faults_backup import Backups
+from trytond.modules.account_payment_stripe.tests.faults_edits import Edits
+from trytond.modules.account_payment_stripe.tests.faults_elsewhere import (
+    Elsewhere)
 from trytond.modules.account_payment_stripe.tests.faults_invariants import (
     SECRETS, Invariants)
 from trytond.modules.account_payment_stripe.tests.faults_stage import (
@@ -30,6 +33,7 @@ from trytond.modules.account_payment_stripe.tests.faults_stripe import (
     HTTP_FAULTS, OTHER_FAULTS, AtStripe)
 from trytond.modules.account_payment_stripe.tests.faults_users import (
     CARDS, WAYS, Users)
+from trytond.modules.account_payment_stripe.tests.faults_worlds import Worlds
 from trytond.modules.account_payment_stripe.tests.simulator.webhooks import (
     signature)
 from trytond.pool import Pool
@@ -42,14 +46,16 @@ __all__ = [
     'Stage', 'Story', 'Violation', 'signature']
 
 
-class Story(Users, AtStripe, Backups, Invariants):
+class Story(
+        Users, Edits, AtStripe, Elsewhere, Worlds, Backups, Invariants):
     """Payments and what happens to them.
 
     The methods are what somebody does or what goes wrong; each can be called
     at any time. told is the story in words, hits the faults that really
     happened."""
 
-    def __init__(self, stage, hook='signed', pace=0, post='works'):
+    def __init__(self, stage, hook='signed', pace=0, post='works',
+            release=False):
         stage.clean()
         self.stage = stage
         self.simulator = stage.simulator
@@ -66,6 +72,10 @@ class Story(Users, AtStripe, Backups, Invariants):
         self.customers = []
         self.ways = {}
         self.seen = {}
+        # The intents of pages that were opened before a restore
+        self.tabs = {}
+        # The intents of which a part has arrived
+        self.partly = set()
         self.may_fail = {}
         self.tasks = []
         self.rules = []
@@ -74,7 +84,9 @@ class Story(Users, AtStripe, Backups, Invariants):
         self._depth = 0
         self._in_run = 0
         self.name = uuid.uuid4().hex[:16]
-        self.world = self.simulator.account(self.name)
+        # If the rest of a capture is released as before 2025-03-31
+        self.release = release
+        self.world = self._new_world(self.name)
         self.world.webhooks.hold()
         self.secret = None
         self._saved = {}
@@ -115,21 +127,21 @@ class Story(Users, AtStripe, Backups, Invariants):
                 self.identifier = account.webhook_identifier
             self.account = account.id
 
-    def _client(self):
+    def _client(self, world=None):
         return stripe.StripeClient(
-            self.world.secret_key,
+            (world or self.world).secret_key,
             base_addresses={'api': self.simulator.url},
             max_network_retries=0).v1
 
     @contextmanager
-    def outside(self):
+    def outside(self, world=None):
         "What somebody else than the module does"
         story, self.stage.story = self.stage.story, None
         rules, self.simulator.faults.rules = self.simulator.faults.rules, []
         settings = self.world.settings
         keys, settings.key_state = settings.key_state, {}
         try:
-            yield self._client()
+            yield self._client(world)
         finally:
             self.stage.story = story
             self.simulator.faults.rules = rules

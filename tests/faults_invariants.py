@@ -38,10 +38,14 @@ class Invariants:
                 return id_
 
     def _intents_of(self, id_):
-        record = 'account.payment,%s' % id_
+        key = self._key(id_)
         return [
-            i for i in self.world.objects('payment_intent').values()
-            if i['metadata'].get('tryton_record') == record]
+            i for i in self._objects('payment_intent').values()
+            if i['metadata'].get('tryton_key') == key]
+
+    def _key(self, id_):
+        # The ids of those which are lost by a restore are given again
+        return self._read(id_)['stripe_idempotency_key']
 
     def _intent_of(self, id_):
         current = self._read(id_)['stripe_payment_intent_id']
@@ -50,11 +54,11 @@ class Invariants:
                 return intent
 
     def _charged(self, id_):
-        record = 'account.payment,%s' % id_
+        key = self._key(id_)
         return [
-            m for m in self.world.ledger()
+            m for m in self._ledger()
             if m['type'] == 'charge'
-            and m['metadata'].get('tryton_record') == record]
+            and m['metadata'].get('tryton_key') == key]
 
     def _safety(self):
         "What must hold at any time"
@@ -63,7 +67,7 @@ class Invariants:
                 self.violation('doubled', "payment %s is charged twice", id_)
         keys = Counter(
             r['metadata']['tryton_refund']
-            for r in self.world.objects('refund').values()
+            for r in self._objects('refund').values()
             if 'tryton_refund' in r['metadata'])
         for key, count in keys.items():
             if count > 1:
@@ -77,16 +81,21 @@ class Invariants:
                 'simulator', "%s", '\n'.join(self.simulator.errors))
 
     def heal(self):
-        "End all faults and let the crons run a bounded number of times"
+        "End all faults and let the crons run"
         self.tell("all faults end")
         self._count_hits()
         self.simulator.faults.clear()
         self.plan = self.commit_plan = None
         self.world.restore_key()
         self.restore_currencies()
+        self.swap_back()
         self.mail('works')
         self.skew = 0
         self.work()
+        self._play_out()
+
+    def _play_out(self):
+        "Let the crons run a bounded number of times"
         for round_ in range(ROUNDS):
             if round_:
                 self.clock.advance(25 * 3600)
@@ -108,13 +117,14 @@ class Invariants:
         for id_ in self.payments:
             row = self._read(id_)
             if row['state'] == 'processing' and not (
-                    row['stripe_waiting_for'] in {'payer', 'capture'}
+                    row['stripe_waiting_for'] in {
+                        'payer', 'capture', 'transfer'}
                     and row['stripe_tries'] and row['stripe_tries'] > 1):
                 return False
             if row['stripe_leased_until']:
                 return False
         if any(r['status'] == 'pending'
-                for r in self.world.objects('refund').values()):
+                for r in self._objects('refund').values()):
             return False
         for id_ in self.refunds:
             row = self._read(id_, 'account.payment.stripe.refund')
@@ -138,11 +148,23 @@ class Invariants:
     def verify(self):
         "Heal and compare Tryton with Stripe"
         self.heal()
+        self._check_all()
+        if self._pay_tabs():
+            self._play_out()
+            self._check_all()
+        self._check_stranded()
+
+    def _check_all(self):
         self._safety()
+        stranded = set(filter(self._is_stranded, self.payments))
         for id_ in self.payments:
-            self._check_payment(id_)
+            self._check_partly(id_)
+            if id_ not in stranded:
+                self._check_payment(id_)
         for id_ in self.refunds:
-            self._check_refund(id_)
+            row = self._read(id_, 'account.payment.stripe.refund')
+            if row['payment'] not in stranded:
+                self._check_refund(id_)
         for id_ in self.customers:
             self._check_customer(id_)
         self._check_events()
@@ -199,6 +221,7 @@ class Invariants:
                 self.violation('lost', "%s, but %s is %s", told,
                     intent['id'], intent['status'])
             if (intent['id'] in self.seen.get(id_, [])
+                    and intent['id'] not in self.tabs.get(id_, [])
                     and intent['status'] != 'canceled'):
                 self.violation('lost', "%s, but a browser can pay %s", told,
                     intent['id'])
@@ -206,7 +229,7 @@ class Invariants:
         status = intent and intent['status']
         if row['state'] == 'processing':
             if row['stripe_waiting_for'] not in {
-                    'payer', 'capture', 'settlement'}:
+                    'payer', 'capture', 'settlement', 'transfer'}:
                 self.violation('stuck', "%s", told)
             if row['stripe_intent_status'] != status:
                 self.violation('stuck', "%s, %s is %s at Stripe", told,
@@ -242,19 +265,17 @@ class Invariants:
 
     def _left(self, movement):
         refunded = sum(
-            r['amount'] for r in self.world.objects('refund').values()
+            r['amount'] for r in self._objects('refund').values()
             if r['charge'] == movement['charge']
             and r['status'] == 'succeeded')
-        lost = sum(
-            d['amount'] for d in self.world.objects('dispute').values()
-            if d['charge'] == movement['charge'] and d['status'] == 'lost')
+        lost = self._lost(movement['charge'])
         return max(movement['amount'] - refunded - lost, 0)
 
     def _check_refund(self, id_):
         row = self._read(id_, 'account.payment.stripe.refund')
         key = row['stripe_idempotency_key']
         sent = [
-            r for r in self.world.objects('refund').values()
+            r for r in self._objects('refund').values()
             if r['metadata'].get('tryton_refund') == key]
         told = "refund %s is %s (%s, %s)" % (
             id_, row['state'], row['amount'], row['stripe_error_message'])
@@ -283,7 +304,7 @@ class Invariants:
         row = self._read(id_, 'account.payment.stripe.customer')
         record = 'account.payment.stripe.customer,%s' % id_
         made = [
-            c['id'] for c in self.world.objects('customer').values()
+            c['id'] for c in self._objects('customer').values()
             if c['metadata'].get('tryton_record') == record]
         told = "customer %s has %s (%s)" % (
             id_, row['stripe_customer_id'], row['stripe_error_message'])
@@ -307,14 +328,17 @@ class Invariants:
             if count > 1:
                 self.violation('doubled', "event %s is there %s times",
                     identifier, count)
+        here = self.world.objects('event')
         for identifier, state, error in rows:
-            if state != 'applied':
+            if state != 'applied' and (
+                    identifier in here or not self.hits[
+                        'key of another account']):
                 self.violation('lost', "event %s is %s: %s", identifier,
                     state, error)
         ours = {
             self._read(p)['stripe_payment_intent_id'] for p in self.payments}
-        events = self.world.objects('event')
-        for id_, event in events.items():
+        events = self._objects('event')
+        for id_, event in here.items():
             if event['type'] not in HANDLERS or self.ahead > 30 * 86400:
                 # The rows of old events are deleted
                 continue
@@ -329,7 +353,7 @@ class Invariants:
                 self.violation('lost', "event %s %s was dropped", id_,
                     event['type'])
         foreign = {
-            i['id'] for i in self.world.objects('payment_intent').values()
+            i['id'] for i in self._objects('payment_intent').values()
             if i['metadata'].get('tryton_record') == 'sale.sale,1'}
         for id_ in known:
             object_ = events[id_]['data']['object']
@@ -349,7 +373,7 @@ class Invariants:
                 self.violation('e-mail', "payment %s waits for its e-mail",
                     id_)
         refusals = sum(
-            1 for e in self.world.objects('event').values()
+            1 for e in self._objects('event').values()
             if e['type'] == 'payment_intent.payment_failed')
         if len(self.mails) > refusals:
             self.violation('e-mail', "%s e-mails for %s refusals",

@@ -8,12 +8,12 @@ the shortest story that hypothesis could find.
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine, initialize, precondition, rule,
-    run_state_machine_as_test)
+    initialize, precondition, rule, run_state_machine_as_test)
 
 from trytond.modules.account_payment_stripe.tests.faults_engine import (
     CARDS, DIGITS, HTTP_FAULTS, OTHER_FAULTS, WAYS, Stage, Story, Violation)
 from trytond.modules.account_payment_stripe.tests.faults_mail import MODES
+from trytond.modules.account_payment_stripe.tests.faults_more import More
 
 __all__ = [
     'FAULTS', 'Results', 'Stage', 'Story', 'Violation', 'play']
@@ -28,7 +28,7 @@ MATCHES = [
     'GET /v1/payment_intents/*', 'POST /v1/payment_intents/*/capture',
     'POST /v1/payment_intents/*/cancel', 'POST /v1/refunds',
     'GET /v1/refunds**', 'POST /v1/customers', 'POST /v1/payment_methods**',
-    'GET /v1/events**']
+    'GET /v1/events**', 'GET /v1/payment_intents/search']
 
 which = st.integers(0, 3)
 times = st.integers(1, 3)
@@ -82,12 +82,7 @@ class Results:
 def machine(stage, results):
     "Return the class of the machine that plays on the stage"
 
-    class Stripe(RuleBasedStateMachine):
-
-        def __init__(self):
-            super().__init__()
-            self.story = None
-            self.restores = False
+    class Stripe(More):
 
         @initialize(
             hook=st.sampled_from(['signed', 'signed', 'bare', 'polled']),
@@ -95,19 +90,19 @@ def machine(stage, results):
             way=ways,
             currency=currencies, post=posts,
             process=st.booleans(), later=later,
-            restores=st.sampled_from(RESTORES))
+            restores=st.sampled_from(RESTORES),
+            swaps=st.sampled_from(RESTORES), release=later)
         def begin(
                 self, hook, pace, way, currency, post, process, later,
-                restores):
-            self.story = Story(stage, hook=hook, pace=pace, post=post)
+                restores, swaps, release):
+            self.story = Story(
+                stage, hook=hook, pace=pace, post=post, release=release)
             self.restores = restores
+            # What is at another account would not be found after a restore
+            self.swaps = swaps and not restores
             self.story.add_payment(
                 way[0], currency=currency, capture=way[1], process=process,
                 later=later)
-
-        def payment(self, which):
-            payments = self.story.payments
-            return payments[which % len(payments)]
 
         @rule(
             action=st.sampled_from([
@@ -217,14 +212,6 @@ def machine(stage, results):
             else:
                 story.change_currency(currency, to)
 
-        @precondition(lambda self: self.restores)
-        @rule()
-        def database(self):
-            if self.story._backup:
-                self.story.restore()
-            else:
-                self.story.backup()
-
         # Something goes wrong, or happens, just during an action
 
         @rule(action=actions, which=which, way=ways, fault=faults,
@@ -263,27 +250,6 @@ def machine(stage, results):
                 where, count, lambda: self.happen(what, whose))
             act()
             self.story.calm()
-
-        @precondition(lambda self: self.restores)
-        @rule(
-            action=st.sampled_from(['process', 'pay', 'capture', 'refund']),
-            which=which, way=st.sampled_from(
-                ['saved', 'token', 'saved debit', 'page']),
-            press=st.sampled_from([None, 'process', 'draft', 'checkout']))
-        def lost(self, action, which, way, press):
-            "What is done after the backup is done again, or something else"
-            story = self.story
-            if action == 'pay':
-                story.add_payment('page', process=False)
-            act = self.prepare(action, which, (way, True))
-            id_ = story.payments[-1]
-            story.backup()
-            act()
-            story.restore()
-            if press in {'process', 'checkout'}:
-                getattr(story, press)(id_)
-            elif press:
-                story.press(press, id_)
 
         def prepare(self, action, which, way):
             "Return the function of the action when all is there for it"

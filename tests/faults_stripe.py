@@ -15,7 +15,10 @@ from trytond.tests.test_tryton import DB_NAME
 HTTP_FAULTS = [
     'drop_before', 'drop_after', 'timeout_before', 'timeout_after',
     '500_before', '500_after', '503', '409', '429', '429_lock_timeout',
-    '401', '403', 'malformed', 'down']
+    '401', '403', 'malformed', 'down', '500_later', 'search_stale',
+    'search_refused']
+# When what was answered by 500_later is done, in seconds
+LATER = {1: 600, 2: 4000, 3: 70000}
 OTHER_FAULTS = [
     'killed', 'database conflict', 'database lost', 'key revoked',
     'gone three days', 'server clock', 'lease expired', 'at the same time',
@@ -23,6 +26,15 @@ OTHER_FAULTS = [
     'webhook early', 'newer version', 'forged webhook', 'foreign objects',
     'polled and posted', 'user meanwhile', 'declined', 'restored',
     'currency of a journal kept', 'currency of a journal changed',
+    'restored at once', 'edited after restore', 'page of before the restore',
+    'page of before the restore pays', 'key of another account',
+    'journal of another account', 'made by another key',
+    'rest released by a refund', 'dispute prevented',
+    'two disputes of a charge', 'dispute won late', 'dispute appealed',
+    'dispute appeal won', 'dispute appeal lost', 'dispute reopened',
+    'paid elsewhere: multibanco', 'paid elsewhere: konbini',
+    'paid elsewhere: us_bank_account', 'paid elsewhere: customer_balance',
+    'expired elsewhere', 'arrived in part',
     'digits too few', *('mail server %s' % m for m in MODES[1:])]
 
 
@@ -136,7 +148,8 @@ class AtStripe:
             return
         charge = intent['latest_charge']
         self.tell("at Stripe: %s payment %s", what, id_)
-        with self.outside() as client:
+        world = self._world_of(intent['id'])
+        with self.outside(world) as client:
             try:
                 if what == 'cancel':
                     client.payment_intents.cancel(intent['id'])
@@ -160,20 +173,20 @@ class AtStripe:
                                 intent['amount'] // 300 * 100
                                 + (what == 'capture odd') * 50)})
                 elif what == 'dispute' and charge:
-                    self.world.dispute(charge)
+                    world.dispute(charge)
                 elif what == 'dispute some' and charge:
-                    self.world.dispute(
+                    world.dispute(
                         charge, amount=max(
                             intent['amount_received'] // 20 * 10, 10))
                 elif what in {'lose', 'win'}:
-                    for dispute in self.world.objects('dispute').values():
+                    for dispute in world.objects('dispute').values():
                         if dispute['payment_intent'] == intent['id']:
-                            self.world.settle_dispute(
+                            world.settle_dispute(
                                 dispute['id'], won=what == 'win')
                 elif what == 'bounce':
-                    for refund in self.world.objects('refund').values():
+                    for refund in world.objects('refund').values():
                         if refund['payment_intent'] == intent['id']:
-                            self.world.fail_refund(refund['id'])
+                            world.fail_refund(refund['id'])
             except (stripe.StripeError, ValueError) as e:
                 self.tell("Stripe says: %s", e)
 
@@ -210,9 +223,16 @@ class AtStripe:
         "Let the next requests fail"
         self.tell("Stripe: %s, %s times%s", name, times,
             ' on ' + match if match else '')
+        seconds = 0
+        if name.startswith('timeout'):
+            seconds = TIMEOUT + .1
+        elif name == '500_later':
+            seconds = LATER.get(times, 600)
+        elif name.startswith('search_'):
+            match = None
         self.rules.append(self.simulator.faults.add(
                 name, match, times=times, account=self.name,
-                seconds=TIMEOUT + .1 if name.startswith('timeout') else 0))
+                seconds=seconds))
 
     def kill(self, where, count):
         "Kill the process at a point of the next action"

@@ -41,6 +41,7 @@ WAYS = {
     'saved debit fails': ('saved', 'pm_sepaDebit_failed_at'),
     'source': ('source', None),
     'page': ('page', None),
+    'page of a customer': ('page', 'pm_card_visa'),
     }
 GOOD = {
     'token', 'token disputed', 'token refunded late', 'token refund bounces',
@@ -51,7 +52,12 @@ class Users:
 
     def add_payment(self, way, minor=4200, currency='eur', capture=True,
             process=True, later=False):
+        if self.swapped and WAYS[way][0] in {'saved', 'source'}:
+            # They are of the first account
+            way = 'token'
         kind, what = WAYS[way]
+        if way == 'page of a customer' and self.swapped:
+            way, what = 'page', None
         if 'debit' in way:
             currency, capture = 'eur', True
         self.restore_currencies()
@@ -78,6 +84,8 @@ class Users:
             values.update(
                 stripe_customer=customer,
                 stripe_customer_payment_method=method)
+        elif kind == 'page' and what:
+            values['stripe_customer'], _ = self._save_method(what)
         elif kind == 'source':
             source = self._make_source(minor, code)
             values.update(stripe_token=source, stripe_chargeable=False)
@@ -263,13 +271,17 @@ class Users:
         seen = self.seen.get(id_)
         if not seen:
             return
-        intent = seen[which % len(seen)]
+        self._pay(id_, seen[which % len(seen)], card, authenticate)
+
+    def _pay(self, id_, intent, card, authenticate):
         self.tell("the payer of payment %s pays %s with %s", id_, intent, card)
+        how = {'number': CARDS[card]} if card in CARDS else {'type': card}
         with self.outside():
             try:
-                answer = self.world.pay(
-                    intent, number=CARDS[card], authenticate=authenticate)
+                answer = self._world_of(intent).pay(
+                    intent, authenticate=authenticate, **how)
                 self.tell("the payer sees: %s", answer['status'])
+                return answer['status']
             except simulator_errors.StripeError as e:
                 self.hits['declined'] += 1
                 self.tell("the payer reads: %s", e.error.get('message')
@@ -342,7 +354,8 @@ class Users:
             journal.save()
             return journal
         if isinstance(
-                self._transaction(run, company=False), Exception):
+                self._transaction(run, company=False, later=True),
+                Exception):
             self.hits['currency of a journal kept'] += 1
             return
         if any(row['journal'] == id_ and row['stripe_payment_intent_id']
