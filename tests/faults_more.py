@@ -135,15 +135,22 @@ class More(RuleBasedStateMachine):
         elif press:
             story.press(press, id_)
 
+    @rule(types=st.sampled_from([
+                'charge.dispute.*', 'refund.*', 'charge.refund*',
+                'payment_intent.*', '*', None]))
+    def missed(self, types):
+        self.story.miss(types)
+
     @rule(which=which, what=st.sampled_from(TRANSFERS))
     def transfers(self, which, what):
         self.story.transfer(what, self.payment(which))
 
     @rule(which=which, what=st.lists(
-            st.sampled_from(DISPUTES), min_size=1, max_size=3),
+            st.sampled_from(DISPUTES), min_size=1, max_size=5),
         deliver=st.booleans())
     def bank(self, which, what, deliver):
-        story, id_ = self.story, self.payment(which)
+        story = self.story
+        id_ = story.first('succeeded') or self.payment(which)
         for step in what:
             story.bank(step, id_)
             if deliver:

@@ -26,7 +26,8 @@ OTHER_FAULTS = [
     'webhook early', 'newer version', 'forged webhook', 'foreign objects',
     'polled and posted', 'user meanwhile', 'declined', 'restored',
     'currency of a journal kept', 'currency of a journal changed',
-    'restored at once', 'edited after restore', 'page of before the restore',
+    'events missed', 'restored at once', 'edited after restore',
+    'page of before the restore',
     'page of before the restore pays', 'key of another account',
     'journal of another account', 'made by another key',
     'rest released by a refund', 'dispute prevented',
@@ -117,6 +118,13 @@ class AtStripe:
                 webhooks._lose(delivery)
                 self.hits['webhook lost'] += 1
                 self.tell("webhook %s is lost", delivery.event.type)
+
+    def miss(self, types):
+        "Stripe makes no events of the types, None: all again"
+        self.tell("Stripe makes no events: %s", types)
+        self.hits['events missed'] += bool(types)
+        for world in self.worlds:
+            world.miss_events(*filter(None, [types]))
 
     def forge(self, index=0):
         "Somebody posts what Stripe never sent"
