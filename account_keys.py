@@ -7,6 +7,7 @@ from trytond.i18n import gettext
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import without_check_access
 
+from .event_fetch import UNKNOWN_EVENT
 from .exceptions import StripeKeyError, StripeKeyModifiedWarning
 from .keys import PUBLISHABLE, is_plain, is_secret, key_mode
 
@@ -93,6 +94,11 @@ class Account(metaclass=PoolMeta):
                     'error_message': None,
                     'error_operation': None,
                     })
+            # That there was no event yet may be true of another account only
+            cls.write([
+                    a for a in accounts
+                    if a.fetched_at and not a.last_event],
+                {'last_event': UNKNOWN_EVENT})
             cls._try_again(accounts)
 
     @classmethod

@@ -14,6 +14,8 @@ PAGE = 100
 DELIVERY = dt.timedelta(days=4)
 # An event may be listed some time after it was created, behind others
 LATE = dt.timedelta(minutes=10)
+# Stripe knows none of this id, so that all are read that it keeps
+UNKNOWN_EVENT = 'evt_unknown'
 
 logger = logging.getLogger(__name__)
 
