@@ -258,6 +258,16 @@ class RefusalsTestCase(SimulatorTestCase):
                     "because it has %s." % (verb, text))
                 self.assertEqual(
                     error.error.code, 'setup_intent_unexpected_state')
+        for intent, text in [
+                (done, "it has a status of succeeded. Only a SetupIntent "
+                    "with one of the following statuses may be canceled: "
+                    "`requires_payment_method`, `requires_confirmation`, or "
+                    "`requires_action`."),
+                (canceled, "it is already canceled.")]:
+            error = self.refused(intents.cancel, intent.id)
+            self.assertEqual(
+                error.error.message,
+                "You cannot cancel this SetupIntent because " + text)
         error = self.refused(intents.confirm, canceled.id)
         self.assertIn("missing a payment method", error.error.message)
 
