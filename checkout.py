@@ -72,6 +72,7 @@ class CheckoutMixin:
     def stripe_end_checkout(self):
         """Bring the record on according to what Stripe says of the intent.
 
+        Return what the page tells instead of stripe_checkout_result, if any.
         Raises StripeFailure.
         """
         raise NotImplementedError
@@ -79,7 +80,7 @@ class CheckoutMixin:
     @property
     def stripe_checkout_result(self):
         """Return what the payer is told: 'open', 'succeeded', 'processing',
-        'authorized' or 'closed'."""
+        'authorized', 'closed' or 'unavailable'."""
         raise NotImplementedError
 
     @property

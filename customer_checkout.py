@@ -6,6 +6,7 @@ from trytond.pool import PoolMeta
 
 from .gateway import StripeKeyReused, StripeRefused
 from .sources import read_owner
+from .state import KNOWN
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,8 @@ class Customer(metaclass=PoolMeta):
         if intent['status'] == 'succeeded':
             self._attach_now(gateway, intent)
             self.__class__.__queue__.find_identical([self])
+        elif intent['status'] not in KNOWN:
+            return {'result': 'unavailable'}
 
     @property
     def stripe_language(self):
@@ -96,6 +99,8 @@ class Customer(metaclass=PoolMeta):
         intent = self.stripe_ensure_intent()
         if intent['status'] == 'processing':
             return {'result': 'processing'}
+        elif intent['status'] not in KNOWN:
+            return {'result': 'unavailable'}
         return {
             'mode': 'setup',
             'client_secret': intent['client_secret'],

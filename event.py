@@ -224,12 +224,9 @@ class Event(ModelSQL, ModelView):
         """Do what other people's servers may refuse, after what Stripe said
         has been committed."""
         Payment = Pool().get('account.payment')
-        payments = [
-            r for result in results if isinstance(result, list)
-            for r in result
-            if isinstance(r, Payment) and r.stripe_to_mail]
-        if payments:
-            attempt(lambda: Payment.__queue__.stripe_mail(payments))
+        Payment.stripe_queue_mail([
+                r for result in results if isinstance(result, list)
+                for r in result if isinstance(r, Payment)])
 
     @classmethod
     def search_known(cls, account, events):

@@ -124,7 +124,10 @@ class Payment(metaclass=PoolMeta):
             raise ProcessError(gettext(
                     'account_payment_stripe.msg_no_stripe_token',
                     payment=self.rec_name))
-        stripe_amount(self.amount, self.currency, self)
+        stripe_amount(
+            self.amount, self.currency, self,
+            charged=bool(
+                self.stripe_payment_intent_id or self.stripe_charge_id))
 
     @classmethod
     @ModelView.button
@@ -224,6 +227,15 @@ class Payment(metaclass=PoolMeta):
                 continue
             if state.captured or state.status == 'processing':
                 paid.append(payment)
+            elif keep and state.status != 'canceled':
+                # It may still be paid
+                cls._stripe_keep(unpaid + [(payment, state)])
+                raise StripeError(gettext(
+                        'account_payment_stripe.msg_payment_not_released',
+                        payment=payment.rec_name,
+                        error=gettext(
+                            'account_payment_stripe.msg_stripe_unknown',
+                            word=state.status)))
             else:
                 unpaid.append((payment, state))
         if paid:

@@ -11,13 +11,14 @@ from trytond.modules.company.model import (
 from trytond.modules.currency.fields import Monetary
 from trytond.pyson import Eval, If
 
-from .amount import AmountError, from_stripe, to_stripe
-from .common import ErrorMixin, LeaseMixin, new_key, stripe_amount
+from .common import (
+    AmountMixin, ErrorMixin, LeaseMixin, new_key, stripe_amount)
 from .retry import RetryMixin
 
 
 class Refund(
-        RetryMixin, LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
+        RetryMixin, LeaseMixin, ErrorMixin, AmountMixin, Workflow, ModelSQL,
+        ModelView):
     __name__ = 'account.payment.stripe.refund'
 
     payment = fields.Many2One(
@@ -57,13 +58,6 @@ class Refund(
         states={
             'readonly': Eval('state') != 'draft',
             })
-    stripe_amount = fields.Function(
-        fields.Integer(
-            "Stripe Amount",
-            states={
-                'readonly': Eval('state') != 'draft',
-                }),
-        'get_stripe_amount', setter='set_stripe_amount')
     reason = fields.Selection([
             (None, ""),
             ('duplicate', "Duplicate"),
@@ -172,20 +166,6 @@ class Refund(
         if self.payment and self.amount is None:
             self.amount = self.payment.amount
 
-    def get_stripe_amount(self, name):
-        try:
-            return to_stripe(self.amount, self.currency.code)
-        except AmountError:
-            return None
-
-    @classmethod
-    def set_stripe_amount(cls, refunds, name, value):
-        if value is None:
-            return
-        for refund in refunds:
-            refund.amount = from_stripe(value, refund.currency.code)
-        cls.save(refunds)
-
     @classmethod
     def view_attributes(cls):
         of_payment = Eval('stripe_refunds_of_payment', False)
@@ -252,7 +232,9 @@ class Refund(
     @set_employee('submitted_by')
     def submit(cls, refunds):
         for refund in refunds:
-            stripe_amount(refund.amount, refund.currency, refund)
+            refund.payment.stripe_check_currency()
+            stripe_amount(
+                refund.amount, refund.currency, refund, charged=True)
             if refund.amount > refund.payment.amount:
                 raise PaymentValidationError(gettext(
                         'account_payment_stripe.msg_refund_amount',

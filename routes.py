@@ -73,7 +73,7 @@ class Routes(Router):
     def checkout(cls, request, pool, model, id):
         record = cls._get_record(pool, model, id)
         page = {}
-        if record.stripe_checkout_result == 'open':
+        if record.stripe_checkout_result in {'open', 'unavailable'}:
             try:
                 record, = record.__class__.stripe_lock([record])
                 page = record.stripe_checkout_page()
@@ -87,7 +87,7 @@ class Routes(Router):
         page = {}
         try:
             record, = record.__class__.stripe_lock([record])
-            record.stripe_end_checkout()
+            page = record.stripe_end_checkout() or {}
         except (StripeFailure, UserError) as e:
             # What is not done now is done with the events
             page = cls._failed(record, e)

@@ -16,6 +16,11 @@ __all__ = ['PaymentState']
 FINAL = frozenset(['succeeded', 'canceled'])
 # Nobody has tried to pay them, or it failed
 OPEN = frozenset(['requires_payment_method', 'requires_confirmation'])
+# Stripe may add others
+KNOWN = FINAL | OPEN | {'requires_action', 'processing', 'requires_capture'}
+# https://docs.stripe.com/api/refunds/object
+REFUND_STATUS = frozenset(
+    ['pending', 'requires_action', 'succeeded', 'failed', 'canceled'])
 
 _CHARGE_STATUS = {
     'succeeded': 'succeeded',
@@ -28,7 +33,9 @@ _CHARGE_STATUS = {
 class PaymentState:
     """status: of the intent, charges without one are translated to it
     at: the Moment at which it was so
+    currency: the code in capitals
     complete: if refunded and lost are known
+    unknown: a word of Stripe that has no meaning here, or None
     """
     status: str
     at: Optional[Moment] = None
@@ -38,12 +45,18 @@ class PaymentState:
     captured: int = 0
     refunded: int = 0
     lost: int = 0
+    currency: Optional[str] = None
     error_message: Optional[str] = None
     error_code: Optional[str] = None
     error_param: Optional[str] = None
     dispute_reason: Optional[str] = None
     dispute_status: Optional[str] = None
     complete: bool = False
+    unknown: Optional[str] = None
+
+    def __post_init__(self):
+        if self.status not in KNOWN:
+            self.unknown = self.status
 
     @property
     def final(self):
@@ -69,6 +82,7 @@ class PaymentState:
             charge=charge,
             capturable=intent.get('amount_capturable') or 0,
             captured=intent.get('amount_received') or 0,
+            currency=_currency(intent),
             error_message=error.get('message'),
             error_code=error.get('code'),
             error_param=error.get('param'))
@@ -76,7 +90,9 @@ class PaymentState:
     @classmethod
     def from_charge(cls, charge, at=None):
         "Return the state that the dictionary of a charge tells"
-        status = _CHARGE_STATUS[charge['status']]
+        status = charge['status']
+        # One that is not known must not be taken for one of an intent
+        status = _CHARGE_STATUS.get(status, 'charge %s' % status)
         capturable = captured = 0
         if status == 'succeeded':
             if charge['captured']:
@@ -98,6 +114,7 @@ class PaymentState:
             charge=charge['id'],
             capturable=capturable,
             captured=captured,
+            currency=_currency(charge),
             error_message=charge.get('failure_message'),
             error_code=charge.get('failure_code'))
 
@@ -153,6 +170,9 @@ class PaymentState:
         # The charge may count refunds that are pending or have failed
         self.refunded = sum(
             r['amount'] for r in data if r['status'] == 'succeeded')
+        for refund in data:
+            if refund['status'] not in REFUND_STATUS:
+                self.unknown = 'refund %s' % refund['status']
 
     def _read_disputes(self, gateway, charge):
         if not charge.get('disputed'):
@@ -164,3 +184,8 @@ class PaymentState:
             # Newest first
             self.dispute_reason = disputes[0]['reason']
             self.dispute_status = disputes[0]['status']
+
+
+def _currency(object_):
+    currency = object_.get('currency')
+    return currency.upper() if currency else None
