@@ -105,8 +105,12 @@ DEFAULT = ['card', 'sepa_debit', 'klarna', 'bancontact', 'ideal']
 
 
 def type_of(method):
-    "Return what payment methods of the type can do"
-    return TYPES.get(method['type'], _ONCE)
+    "Return what the payment method can do"
+    type = TYPES.get(method['type'], _ONCE)
+    if 'legacy' in method.private:
+        # The payer has been there before a source is charged
+        type = type._replace(redirects=False, generates=False, waits=None)
+    return type
 
 
 def redirects(name):
