@@ -69,6 +69,8 @@ class Refund(metaclass=PoolMeta):
             params['charge'] = self.payment.stripe_charge_id
         if self.reason:
             params['reason'] = self.reason
+        if self.stripe_instructions_email:
+            params['instructions_email'] = self.stripe_instructions_email
         return params
 
     @property
