@@ -6,6 +6,7 @@ from trytond.pool import PoolMeta
 
 from .gateway import StripeKeyReused, StripeRefused
 from .sources import read_owner
+from .state import KNOWN
 from .state import instructions
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,8 @@ class Customer(metaclass=PoolMeta):
         if intent['status'] == 'succeeded':
             self._attach_now(gateway, intent)
             self.__class__.__queue__.find_identical([self])
+        elif intent['status'] not in KNOWN:
+            return {'result': 'unavailable'}
         elif intent['status'] == 'processing':
             return {'result': 'processing'}
         elif waiting := instructions(intent):
@@ -105,6 +108,8 @@ class Customer(metaclass=PoolMeta):
         intent = self.stripe_ensure_intent()
         if intent['status'] == 'processing':
             return {'result': 'processing'}
+        elif intent['status'] not in KNOWN:
+            return {'result': 'unavailable'}
         waiting = instructions(intent)
         if waiting and not other:
             return {'result': 'waiting', **waiting}

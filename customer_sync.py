@@ -6,6 +6,7 @@ import json
 
 from sql import Literal, Null
 
+from trytond.i18n import gettext
 from trytond.model import ModelView
 from trytond.pool import PoolMeta
 from trytond.transaction import Transaction
@@ -14,6 +15,7 @@ from .gateway import StripeFailure, StripeRefused
 from .pace import paced
 from .run import Run
 from .sources import read_fingerprints, read_owner
+from .state import KNOWN
 
 
 class Customer(metaclass=PoolMeta):
@@ -224,6 +226,14 @@ class Customer(metaclass=PoolMeta):
                     return
                 raise
             cls._forget_intent(id_, intent_id, close=True)
+        elif intent['status'] not in KNOWN:
+            for customer in cls.stripe_lock([id_]):
+                customer.stripe_store(
+                    stripe_error_message=gettext(
+                        'account_payment_stripe.msg_stripe_unknown',
+                        word=intent['status']),
+                    stripe_error_code=None,
+                    stripe_error_param=None)
 
     @classmethod
     def _is_old(cls, intent, account):

@@ -9,46 +9,13 @@ from trytond.pool import Pool, PoolMeta
 from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
-from .amount import AmountError, from_stripe, to_stripe
 from .checkout import CheckoutMixin
-from .common import ErrorMixin, LeaseMixin, new_key
+from .common import (
+    UNKNOWN, AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key)
 from .pay_with import PayWithMixin
 from .retry import RetryMixin
+from .secret import Secret
 from .state import FINAL
-
-
-class Journal(metaclass=PoolMeta):
-    __name__ = 'account.payment.journal'
-
-    stripe_account = fields.Many2One(
-        'account.payment.stripe.account', "Stripe Account",
-        ondelete='RESTRICT',
-        states={
-            'required': Eval('process_method') == 'stripe',
-            'invisible': Eval('process_method') != 'stripe',
-            })
-
-    @classmethod
-    def __setup__(cls):
-        super().__setup__()
-        stripe_method = ('stripe', "Stripe")
-        if stripe_method not in cls.process_method.selection:
-            cls.process_method.selection.append(stripe_method)
-
-
-class Group(metaclass=PoolMeta):
-    __name__ = 'account.payment.group'
-
-    @classmethod
-    def __setup__(cls):
-        super().__setup__()
-        cls._buttons['succeed']['invisible'] |= (
-            Eval('process_method') == 'stripe')
-
-    def process_stripe(self):
-        "Raise ProcessError if a payment has nothing to pay with"
-        for payment in self.payments:
-            payment.process_stripe()
 
 
 def _shown(name):
@@ -59,18 +26,12 @@ def _shown(name):
 
 
 class Payment(
-        RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, PayWithMixin,
+        RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin,
+        PayWithMixin,
         metaclass=PoolMeta):
     __name__ = 'account.payment'
 
-    stripe_amount = fields.Function(
-        fields.Integer(
-            "Stripe Amount",
-            states={
-                'readonly': Eval('state') != 'draft',
-                }),
-        'get_stripe_amount', setter='set_stripe_amount')
-    stripe_token = fields.Char(
+    stripe_token = Secret(
         "Stripe Token",
         states={
             'readonly': Eval('state') != 'draft',
@@ -118,8 +79,14 @@ class Payment(
             ('requires_capture', "Requires Capture"),
             ('canceled', "Canceled"),
             ('succeeded', "Succeeded"),
+            ('requires_reauthorization', "Requires Reauthorization"),
+            ('expired', "Expired"),
+            (UNKNOWN, "Unknown"),
             ], "Stripe Status", readonly=True, sort=False,
         states=_shown('stripe_intent_status'))
+    stripe_currency = fields.Char(
+        "Stripe Currency", readonly=True, strip=False,
+        help="The code of the currency in which the payment is at Stripe.")
     stripe_charge_id = fields.Char(
         "Stripe Charge", readonly=True, strip=False,
         states=_shown('stripe_charge_id'))
@@ -141,7 +108,12 @@ class Payment(
         states=_shown('stripe_refunded_amount'))
     stripe_lost_amount = Monetary(
         "Lost in Disputes", currency='currency', digits='currency',
-        readonly=True, states=_shown('stripe_lost_amount'))
+        readonly=True, states=_shown('stripe_lost_amount'),
+        help="The amount that disputes took and did not give back.")
+    stripe_disputed_amount = Monetary(
+        "At Risk in Disputes", currency='currency', digits='currency',
+        readonly=True, states=_shown('stripe_disputed_amount'),
+        help="The amount that is withheld until the bank has decided.")
     stripe_transferred_amount = Monetary(
         "Received so Far", currency='currency', digits='currency',
         readonly=True, states=_shown('stripe_transferred_amount'),
@@ -240,6 +212,9 @@ class Payment(
                     t, (t.stripe_try_at, Index.Range()),
                     where=t.state == 'processing'),
                 Index(
+                    t, (t.stripe_try_at, Index.Range()),
+                    where=t.stripe_waiting_for == 'check'),
+                Index(
                     t, (t.id, Index.Range()),
                     where=t.stripe_to_mail == Literal(True)),
                 })
@@ -334,20 +309,6 @@ class Payment(
     def default_stripe_chargeable(cls):
         return False
 
-    def get_stripe_amount(self, name):
-        try:
-            return to_stripe(self.amount, self.currency.code)
-        except AmountError:
-            return None
-
-    @classmethod
-    def set_stripe_amount(cls, payments, name, value):
-        if value is None:
-            return
-        for payment in payments:
-            payment.amount = from_stripe(value, payment.currency.code)
-        cls.save(payments)
-
     @fields.depends('party')
     def on_change_party(self):
         super().on_change_party()
@@ -362,7 +323,7 @@ class Payment(
         'stripe_customer_payment_method', 'stripe_intent_status',
         'stripe_charge_id', 'stripe_payment_intent_id')
     def on_change_with_stripe_checkout_needed(self, name=None):
-        if self.process_method != 'stripe':
+        if self.process_method != 'stripe' or not is_readable(self):
             return False
         if self.stripe_intent_status:
             # A saved payment method that waits for its confirmation needs
@@ -382,6 +343,7 @@ class Payment(
     def on_change_with_stripe_capture_needed(self, name=None):
         return bool(
             self.process_method == 'stripe'
+            and is_readable(self)
             and self.stripe_capturable
             and not self.stripe_captured)
 
@@ -436,10 +398,12 @@ class Payment(
             'stripe_token', 'stripe_payment_method_id',
             'stripe_idempotency_key', 'stripe_payment_intent_id',
             'stripe_charge_id', 'stripe_checkout_id', 'stripe_intent_status',
+            'stripe_currency',
             'stripe_error_message', 'stripe_error_code', 'stripe_error_param',
             'stripe_dispute_reason', 'stripe_dispute_status',
             'stripe_capturable_amount', 'stripe_captured_amount',
-            'stripe_refunded_amount', 'stripe_lost_amount', 'stripe_refunds',
+            'stripe_refunded_amount', 'stripe_lost_amount',
+            'stripe_disputed_amount', 'stripe_refunds',
             'stripe_transferred_amount', 'stripe_method_type',
             'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
             'stripe_leased_until', 'stripe_state_at', 'stripe_intent_account',

@@ -37,7 +37,8 @@ class Payment(metaclass=PoolMeta):
     @ModelView.button
     def stripe_do_capture(cls, payments):
         for payment in payments:
-            stripe_amount(payment.amount, payment.currency, payment)
+            stripe_amount(
+                payment.amount, payment.currency, payment, charged=True)
         cls.write(payments, {'stripe_capture': True})
         cls.__queue__.stripe_capture_(payments)
 
@@ -49,10 +50,11 @@ class Payment(metaclass=PoolMeta):
         payment, state = yield from cls._stripe_read(id_, gateway)
         if not payment:
             return
-        payment.stripe_apply(state)
-        if state.status != 'requires_capture':
+        state = payment.stripe_apply(state)
+        if not state or state.status != 'requires_capture':
             return
-        amount = stripe_amount(payment.amount, payment.currency, payment)
+        amount = stripe_amount(
+            payment.amount, payment.currency, payment, charged=True)
         key = '%s-capture-%s' % (
             state.intent or state.charge, payment.stripe_attempt or 0)
 

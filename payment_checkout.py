@@ -57,7 +57,9 @@ class Payment(metaclass=PoolMeta):
             'processing': 'processing',
             'requires_capture': 'authorized',
             'canceled': 'closed' if self.state == 'processing' else 'open',
-            }.get(self.stripe_intent_status, 'open')
+            }.get(
+                self.stripe_intent_status,
+                'open' if self.stripe_is_clear else 'unavailable')
 
     def stripe_checkout_page(self, other=False):
         """Return what the checkout page needs from Stripe.

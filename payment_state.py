@@ -9,14 +9,14 @@ from trytond.model import ModelView
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .amount import from_stripe
+from .amount import AmountError
 from .batch import all_locked, later, settle
 from .common import (
     failure_message, from_timestamp, to_timestamp, told_by_stripe)
 from .event import is_current
-from .exceptions import StripeError
+from .exceptions import StripeCurrencyError, StripeError
 from .gateway import Moment, StripeFailure
-from .state import FINAL, OPEN, PaymentState
+from .state import FINAL, KNOWN, OPEN, PaymentState
 
 WAITING_FOR = {
     'requires_payment_method': 'payer',
@@ -25,6 +25,10 @@ WAITING_FOR = {
     'processing': 'settlement',
     'requires_capture': 'capture',
     }
+AMOUNTS = frozenset([
+        'amount', 'stripe_captured_amount', 'stripe_capturable_amount',
+        'stripe_transferred_amount', 'stripe_refunded_amount',
+        'stripe_lost_amount', 'stripe_disputed_amount'])
 # When to look at Stripe whether a payment went on without an event
 FIRST_LOOK = dt.timedelta(hours=1)
 LAST_LOOK = dt.timedelta(days=1)
@@ -41,7 +45,8 @@ class Payment(metaclass=PoolMeta):
         Any order and repetition of states ends in the same as the last one
         alone: what is final at Stripe is never taken back and what may be
         older than what is known is read again.
-        Return the PaymentState that is applied, None if nothing is.
+        Return the PaymentState that is applied, None if nothing is, because
+        of a later one or because it says what is to be reviewed.
         Raises StripeFailure if it has to be and can not be read again.
         """
         if not state.complete and not state.final and (
@@ -65,6 +70,9 @@ class Payment(metaclass=PoolMeta):
                 # Nothing that may fail is part of this transaction
                 values['stripe_to_mail'] = True
         self.stripe_store(**values)
+        if AMOUNTS - values.keys() or state.status not in KNOWN:
+            # It is to be reviewed
+            return
         self._stripe_move(state)
         return state
 
@@ -79,18 +87,13 @@ class Payment(metaclass=PoolMeta):
             or state.at.first <= to_timestamp(self.stripe_state_at))
 
     def _stripe_state_values(self, state):
-        currency = self.currency.code
         values = {
             'stripe_intent_status': state.status,
             'stripe_captured': bool(state.captured),
             'stripe_capturable': state.status == 'requires_capture',
-            'stripe_captured_amount': from_stripe(state.captured, currency),
-            'stripe_capturable_amount': from_stripe(
-                state.capturable, currency),
-            'stripe_transferred_amount': (
-                from_stripe(state.transferred, currency)
-                if state.transferred else None),
             }
+        if state.currency:
+            values['stripe_currency'] = state.currency
         if state.method_type or state.charge != self.stripe_charge_id:
             values['stripe_method_type'] = state.method_type
         if state.intent:
@@ -103,17 +106,11 @@ class Payment(metaclass=PoolMeta):
         if state.at is not None:
             at = from_timestamp(state.at.last)
             values['stripe_state_at'] = max(self.stripe_state_at or at, at)
-        if state.complete:
+        if state.complete and self._stripe_tells_disputes(state):
             values.update({
-                    'stripe_refunded_amount': from_stripe(
-                        state.refunded, currency),
-                    'stripe_lost_amount': from_stripe(state.lost, currency),
+                    'stripe_dispute_reason': state.dispute_reason,
+                    'stripe_dispute_status': state.dispute_status,
                     })
-            if state.dispute_status:
-                values.update({
-                        'stripe_dispute_reason': state.dispute_reason,
-                        'stripe_dispute_status': state.dispute_status,
-                        })
         if (state.error_message
                 or state.status == 'succeeded'
                 # It was an error of ours
@@ -131,7 +128,19 @@ class Payment(metaclass=PoolMeta):
         values['stripe_waiting_for'] = waiting_for
         if not waiting_for:
             values['stripe_try_at'] = None
+        problem = None
+        try:
+            values.update(self._stripe_amount_values(state))
+        except (AmountError, StripeCurrencyError) as e:
+            problem = self._stripe_problem(e)
+        if problem or state.unknown:
+            values.update(self._stripe_review_values(
+                    problem or self._stripe_unknown_message(state)))
         return values
+
+    def _stripe_tells_disputes(self, state):
+        "Return if the disputes were looked for: none is ever gone"
+        return state.dispute_status or not self.stripe_dispute_status
 
     @property
     def stripe_left_amount(self):
@@ -187,15 +196,17 @@ class Payment(metaclass=PoolMeta):
             with payments[0]._stripe_moving():
                 cls.succeed(payments)
 
-    def stripe_read(self):
+    def stripe_read(self, disputed=False):
         """Return the complete PaymentState.
 
+        disputed: if there is a dispute that may not be known yet.
         Raises StripeFailure.
         """
         return PaymentState.read(
             self.stripe_own_account.gateway,
             intent=self.stripe_payment_intent_id,
-            charge=self.stripe_charge_id)
+            charge=self.stripe_charge_id,
+            disputed=disputed or bool(self.stripe_dispute_status))
 
     @classmethod
     def stripe_note_unapplied(cls, id_, error):
@@ -297,10 +308,9 @@ class Payment(metaclass=PoolMeta):
 
     @classmethod
     def _stripe_find_token(cls, account, token):
+        holders = cls.stripe_token.holders(cls, token)
         payments = [
-            p for p in cls.search([
-                    ('stripe_token', '=', token),
-                    ])
+            p for p in cls.search([('id', 'in', holders)])
             if p.stripe_own_account == account]
         return cls.stripe_lock(payments) if payments else []
 
@@ -349,7 +359,13 @@ class Payment(metaclass=PoolMeta):
         payments = cls._stripe_find(
             account, intent=dispute.get('payment_intent'),
             charge=dispute.get('charge'))
-        return cls._stripe_apply_event(payments, event)
+        if not payments:
+            return
+        # The event may be old, and not the only dispute
+        for payment in payments:
+            payment.stripe_apply(
+                payment.stripe_read(disputed=True), sure=True)
+        return True
 
     @classmethod
     def stripe_on_source(cls, account, event):

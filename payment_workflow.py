@@ -127,7 +127,10 @@ class Payment(metaclass=PoolMeta):
             raise ProcessError(gettext(
                     'account_payment_stripe.msg_no_stripe_token',
                     payment=self.rec_name))
-        stripe_amount(self.amount, self.currency, self)
+        stripe_amount(
+            self.amount, self.currency, self,
+            charged=bool(
+                self.stripe_payment_intent_id or self.stripe_charge_id))
 
     @classmethod
     @ModelView.button
@@ -233,6 +236,15 @@ class Payment(metaclass=PoolMeta):
                 paid.append(payment)
             elif state.transferred:
                 partly.append((payment, state))
+            elif keep and state.status != 'canceled':
+                # It may still be paid
+                cls._stripe_keep(unpaid + [(payment, state)])
+                raise StripeError(gettext(
+                        'account_payment_stripe.msg_payment_not_released',
+                        payment=payment.rec_name,
+                        error=gettext(
+                            'account_payment_stripe.msg_stripe_unknown',
+                            word=state.status)))
             else:
                 unpaid.append((payment, state))
         if (paid or partly) and keep:
@@ -268,7 +280,7 @@ class Payment(metaclass=PoolMeta):
         "If no money was paid, as it was made with a key of the test mode"
         return bool(
             self.stripe_intent_account
-            # SQLite has no False
+            # It is not known of those made before
             and self.stripe_live is not None
             and not self.stripe_live
             and self.stripe_intent_account.gateway.is_live)

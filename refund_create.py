@@ -6,9 +6,10 @@ from trytond.i18n import gettext
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .amount import from_stripe
+from .amount import AmountError, from_stripe
 from .common import stripe_amount
-from .gateway import StripeUnavailable
+from .exceptions import StripeCurrencyError
+from .gateway import StripeRefused, StripeUnavailable
 from .pace import paced
 from .policy import KEPT
 from .run import Run
@@ -58,7 +59,8 @@ class Refund(metaclass=PoolMeta):
     @property
     def stripe_create_params(self):
         params = {
-            'amount': stripe_amount(self.amount, self.currency, self),
+            'amount': stripe_amount(
+                self.amount, self.currency, self, charged=True),
             'metadata': self.stripe_metadata,
             }
         if self.payment.stripe_payment_intent_id:
@@ -187,6 +189,7 @@ class Refund(metaclass=PoolMeta):
             **ids, func=_find)
         if answer:
             return answer
+        yield from cls._stripe_check_currency(id_, gateway, ids)
         refund = cls._stripe_hold(id_)
         if not refund:
             return
@@ -207,6 +210,22 @@ class Refund(metaclass=PoolMeta):
                 gateway.refunds.create, **refund.stripe_create_params,
                 idempotency_key=refund.stripe_create_key))
 
+    @classmethod
+    def _stripe_check_currency(cls, id_, gateway, ids):
+        "Refuse to send it if the payment is in another currency at Stripe"
+        payment = cls(id_).payment
+        currency = payment.stripe_currency
+        if not currency:
+            # Made by an earlier version
+            state = yield paced(
+                gateway.payment_intents.retrieve, gateway, **ids,
+                func=PaymentState.read)
+            currency = state.currency
+        try:
+            cls(id_).payment.stripe_check_currency(currency)
+        except StripeCurrencyError as e:
+            raise StripeRefused(e.message) from None
+
     def _stripe_is_mine(self):
         "Return the function that tells if Stripe's refund is the record"
         key = self.stripe_idempotency_key
@@ -214,7 +233,8 @@ class Refund(metaclass=PoolMeta):
         if self.stripe_attempt is None:
             # The earlier version named no record, so that one of the same
             # amount which is no other's must be taken for it
-            amount = stripe_amount(self.amount, self.currency, self)
+            amount = stripe_amount(
+                self.amount, self.currency, self, charged=True)
             known = {
                 r.stripe_refund_id for r in self.payment.stripe_refunds}
 
@@ -231,12 +251,29 @@ class Refund(metaclass=PoolMeta):
         "Bring the record to the state of the dictionary of Stripe's refund"
         cls = self.__class__
         self.stripe_refund_id = refund['id']
-        amount = from_stripe(refund['amount'], self.currency.code)
-        if self.amount != amount:
-            # It was sent before a restore of the database, and then edited
-            self.amount = amount
-        state = STATES.get(refund['status'], 'processing')
-        if state == 'failed':
+        payment = self.payment
+        state = problem = None
+        try:
+            payment.stripe_check_currency(refund['currency'].upper())
+            amount = from_stripe(
+                refund['amount'], self.currency.code, self.currency.digits)
+        except (AmountError, StripeCurrencyError) as e:
+            problem = payment._stripe_problem(e)
+        else:
+            if self.amount != amount:
+                # It was sent before a restore of the database, and then edited
+                self.amount = amount
+            state = STATES.get(refund['status'])
+        if not state:
+            # It changes nothing but that it was sent
+            self.stripe_error_message = problem or gettext(
+                'account_payment_stripe.msg_stripe_unknown',
+                word=refund['status'])
+            self.stripe_error_code = None
+            state = (
+                self.state if self.state in STATES.values()
+                else 'processing')
+        elif state == 'failed':
             self.stripe_error_message = _readable(
                 refund.get('failure_reason') or refund['status'])
             self.stripe_error_code = refund.get('failure_reason')

@@ -7,7 +7,8 @@ Knows no Tryton model. Amounts are in Stripe's minor unit.
 from dataclasses import dataclass
 from typing import Optional
 
-from .gateway import Moment, StripeRefused
+from .gateway import Moment, StripeDenied, StripeRefused
+from .taken import find_release, is_booked_whole, of_disputes
 
 __all__ = ['PaymentState', 'instructions']
 
@@ -16,6 +17,11 @@ __all__ = ['PaymentState', 'instructions']
 FINAL = frozenset(['succeeded', 'canceled'])
 # Nobody has tried to pay them, or it failed
 OPEN = frozenset(['requires_payment_method', 'requires_confirmation'])
+# Stripe may add others
+KNOWN = FINAL | OPEN | {'requires_action', 'processing', 'requires_capture'}
+# https://docs.stripe.com/api/refunds/object
+REFUND_STATUS = frozenset(
+    ['pending', 'requires_action', 'succeeded', 'failed', 'canceled'])
 
 # The next actions that last, as the payer has done all there is to do at the
 # page: what is waited for, and until when it can be used
@@ -92,7 +98,10 @@ def instructions(intent):
 class PaymentState:
     """status: of the intent, charges without one are translated to it
     at: the Moment at which it was so
+    currency: the code in capitals
     complete: if refunded and lost are known
+    at_risk: what is withdrawn by disputes that nobody has decided
+    unknown: a word of Stripe that has no meaning here, or None
     method_type: of the payment method that was charged
     waits_for: what the payer has still to do elsewhere, a kind of LASTING or
     'other'
@@ -109,12 +118,19 @@ class PaymentState:
     captured: int = 0
     refunded: int = 0
     lost: int = 0
+    at_risk: int = 0
+    currency: Optional[str] = None
     error_message: Optional[str] = None
     error_code: Optional[str] = None
     error_param: Optional[str] = None
     dispute_reason: Optional[str] = None
     dispute_status: Optional[str] = None
     complete: bool = False
+    unknown: Optional[str] = None
+
+    def __post_init__(self):
+        if self.status not in KNOWN:
+            self.unknown = self.status
     method_type: Optional[str] = None
     waits_for: Optional[str] = None
     instructions_url: Optional[str] = None
@@ -154,6 +170,7 @@ class PaymentState:
             charge=charge,
             capturable=intent.get('amount_capturable') or 0,
             captured=intent.get('amount_received') or 0,
+            currency=_currency(intent),
             error_message=error.get('message'),
             error_code=error.get('code'),
             error_param=error.get('param'),
@@ -163,7 +180,9 @@ class PaymentState:
     @classmethod
     def from_charge(cls, charge, at=None):
         "Return the state that the dictionary of a charge tells"
-        status = _CHARGE_STATUS[charge['status']]
+        status = charge['status']
+        # One that is not known must not be taken for one of an intent
+        status = _CHARGE_STATUS.get(status, 'charge %s' % status)
         capturable = captured = 0
         if status == 'succeeded':
             if charge['captured']:
@@ -185,15 +204,17 @@ class PaymentState:
             charge=charge['id'],
             capturable=capturable,
             captured=captured,
+            currency=_currency(charge),
             error_message=charge.get('failure_message'),
             error_code=charge.get('failure_code'),
             method_type=_method_type(charge))
 
     @classmethod
-    def read(cls, gateway, intent=None, charge=None):
+    def read(cls, gateway, intent=None, charge=None, disputed=False):
         """Return the complete state of the intent, or else of the charge.
 
         intent, charge: their ids.
+        disputed: if it is known to be, though the charge may not tell.
         Raises StripeFailure.
         """
         # Only by its id a read is always consistent
@@ -207,12 +228,15 @@ class PaymentState:
             charge = gateway.charges.retrieve(
                 charge, expand=['refunds'])
             if charge.get('payment_intent'):
-                return cls.read(gateway, intent=charge['payment_intent'])
+                return cls.read(
+                    gateway, intent=charge['payment_intent'],
+                    disputed=disputed)
             state = cls.from_charge(charge, at=gateway.answered_at)
         state.complete = True
         if charge and state.captured:
-            state._read_refunds(gateway, charge)
-            state._read_disputes(gateway, charge)
+            refunds = state._read_refunds(gateway, charge)
+            if disputed or charge.get('disputed') or charge.get('dispute'):
+                state._read_disputes(gateway, charge, refunds)
         return state
 
     @classmethod
@@ -231,6 +255,7 @@ class PaymentState:
         return cls.from_intent(canceled, at=gateway.answered_at)
 
     def _read_refunds(self, gateway, charge):
+        "Return the dictionaries of the refunds"
         refunds = charge['refunds']
         data = refunds['data']
         while refunds['has_more']:
@@ -238,20 +263,46 @@ class PaymentState:
                 charge=charge['id'], starting_after=data[-1]['id'],
                 limit=100)
             data.extend(refunds['data'])
+        release, sure = find_release(charge, self.captured, data)
+        if release and (sure or self._is_booked_whole(gateway, charge)):
+            # What was not captured was never here to be given back
+            data = [r for r in data if r is not release]
         # The charge may count refunds that are pending or have failed
         self.refunded = sum(
             r['amount'] for r in data if r['status'] == 'succeeded')
+        for refund in data:
+            if refund['status'] not in REFUND_STATUS:
+                self.unknown = 'refund %s' % refund['status']
+        return data
 
-    def _read_disputes(self, gateway, charge):
-        if not charge.get('disputed'):
-            return
-        disputes = gateway.disputes.list(
-            charge=charge['id'], limit=100)['data']
-        self.lost = sum(d['amount'] for d in disputes if d['status'] == 'lost')
-        if disputes:
-            # Newest first
-            self.dispute_reason = disputes[0]['reason']
-            self.dispute_status = disputes[0]['status']
+    def _is_booked_whole(self, gateway, charge):
+        try:
+            charge = gateway.charges.retrieve(
+                charge['id'], expand=['balance_transaction'])
+        except StripeDenied as e:
+            if not e.forbidden:
+                raise
+        # An earlier version of the module is more likely than somebody who
+        # refunds just as much
+        return is_booked_whole(charge, self.captured) is not False
+
+    def _read_disputes(self, gateway, charge, refunds):
+        page = gateway.disputes.list(charge=charge['id'], limit=100)
+        disputes = page['data']
+        while page['has_more']:
+            page = gateway.disputes.list(
+                charge=charge['id'], starting_after=disputes[-1]['id'],
+                limit=100)
+            disputes.extend(page['data'])
+        self.lost, self.at_risk, shown = of_disputes(disputes, refunds)
+        if shown:
+            self.dispute_reason = shown['reason']
+            self.dispute_status = shown['status']
+
+
+def _currency(object_):
+    currency = object_.get('currency')
+    return currency.upper() if currency else None
 
 
 def _method_type(charge):
