@@ -122,13 +122,10 @@ class Customer(metaclass=PoolMeta):
     @classmethod
     def stripe_on_detached(cls, account, event):
         "The payer may have removed a payment method at the checkout page"
-        before = event['data'].get('previous_attributes') or {}
-        if before.get('customer') and cls.search([
-                    ('stripe_account', '=', account.id),
-                    ('stripe_customer_id', '=', before['customer']),
-                    ], limit=1):
+        customers = cls.stripe_of_event(account, event)
+        if customers:
             cls.clear_stripe_caches()
-            return True
+        return customers
 
     @classmethod
     def stripe_on_setup_intent(cls, account, event):
@@ -145,13 +142,18 @@ class Customer(metaclass=PoolMeta):
     def stripe_of_event(cls, account, event):
         "Return the customers that the event is about"
         object_ = event['data']['object']
-        name = {
-            'setup_intent': 'stripe_setup_intent_id',
-            'customer': 'stripe_customer_id',
-            }[object_['object']]
+        name, id_ = 'stripe_customer_id', object_['id']
+        if object_['object'] == 'setup_intent':
+            name = 'stripe_setup_intent_id'
+        elif object_['object'] == 'payment_method':
+            # It has been detached from the customer
+            before = event['data'].get('previous_attributes') or {}
+            id_ = before.get('customer')
+        if not id_:
+            return []
         return cls.search([
                 ('stripe_account', '=', account.id),
-                (name, '=', object_['id']),
+                (name, '=', id_),
                 ])
 
     @classmethod

@@ -181,6 +181,10 @@ class MigrationTestCase(StripeTestCase):
 
         Pool(DB_NAME).init(update=['account_payment_stripe'])
 
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            self.assertTrue(Account(self.account).payment_method_remove)
+
         def payment(name):
             return Pool().get('account.payment')(ids[name])
 
