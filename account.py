@@ -16,7 +16,8 @@ from trytond.model import (
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval, If, TimeDelta
 from trytond.rpc import RPC
-from trytond.transaction import Transaction, TransactionError
+from trytond.transaction import (
+    Transaction, TransactionError, without_check_access)
 
 from .common import attempt, from_timestamp, is_key, new_key
 from .exceptions import StripeKeyModifiedWarning
@@ -65,6 +66,10 @@ class Account(ModelSQL, ModelView):
             ],
         help="The delay after which a setup intent that has not succeeded "
         "is canceled.")
+    payment_method_remove = fields.Boolean(
+        "Payers May Remove Payment Methods",
+        help="Check to let payers remove saved payment methods "
+        "on the checkout page.")
     rate_endpoint = fields.Integer(
         "Requests per Endpoint",
         domain=['OR',
@@ -131,6 +136,18 @@ class Account(ModelSQL, ModelView):
                 readonly=False, instantiate=0, check_access=False)
 
     @classmethod
+    def __register__(cls, module):
+        table_h = cls.__table_handler__(module)
+        had_remove = table_h.column_exist('payment_method_remove')
+
+        super().__register__(module)
+
+        if not had_remove:
+            table = cls.__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.payment_method_remove], [True]))
+
+    @classmethod
     def view_attributes(cls):
         return super().view_attributes() + [
             ('/tree', 'visual',
@@ -140,6 +157,10 @@ class Account(ModelSQL, ModelView):
     @classmethod
     def default_setup_intent_delay(cls):
         return dt.timedelta(days=30)
+
+    @classmethod
+    def default_payment_method_remove(cls):
+        return True
 
     @fields.depends('webhook_identifier')
     def on_change_with_webhook_endpoint(self, name=None):
@@ -204,6 +225,27 @@ class Account(ModelSQL, ModelView):
                     'error_message': None,
                     'error_operation': None,
                     })
+            cls._try_again(accounts)
+
+    @classmethod
+    def _try_again(cls, accounts):
+        "Let what the former key of the accounts may have stopped go on"
+        pool = Pool()
+        for name in [
+                'account.payment', 'account.payment.stripe.refund',
+                'account.payment.stripe.customer']:
+            Model = pool.get(name)
+            with without_check_access():
+                Model.write(Model.search([
+                            Model.stripe_domain_stopped(accounts),
+                            ('stripe_try_at', '!=', None),
+                            ]), {'stripe_try_at': None})
+        Event = pool.get('account.payment.stripe.event')
+        with without_check_access():
+            Event.write(Event.search([
+                        ('account', 'in', [a.id for a in accounts]),
+                        ('state', '=', 'failed'),
+                        ]), {'try_at': dt.datetime.now()})
 
     @property
     def gateway(self):
@@ -333,10 +375,13 @@ class Account(ModelSQL, ModelView):
 
     @property
     def is_behind(self):
-        "If the events have not been read for long, or never"
+        "If the events have not been read for long"
+        if not self.fetched_at:
+            # There is nothing to forget of a new account
+            return dt.datetime.now() - self.create_date > PAUSE
         # It is of Stripe's clock
         now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
-        return not self.fetched_at or now - self.fetched_at > PAUSE
+        return now - self.fetched_at > PAUSE
 
     @classmethod
     def fetch_events(cls, accounts=None):

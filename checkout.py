@@ -24,20 +24,11 @@ class CheckoutMixin:
         'on_change_with_stripe_checkout_needed')
     stripe_checkout_id = fields.Char(
         "Stripe Checkout ID", readonly=True, strip=False)
-    stripe_attempt = fields.Integer(
-        "Stripe Attempt", readonly=True,
-        help="Counts the requests that must not repeat the answer "
-        "of an earlier one.")
-
-    @classmethod
-    def default_stripe_attempt(cls):
-        return 0
 
     @classmethod
     def copy(cls, records, default=None):
         default = default.copy() if default is not None else {}
         default.setdefault('stripe_checkout_id')
-        default.setdefault('stripe_attempt', 0)
         return super().copy(records, default=default)
 
     @classmethod
@@ -63,12 +54,12 @@ class CheckoutMixin:
         Commits, when it raises StripeError because Stripe can not be asked.
         """
         try:
-            return self._stripe_ensure_intent(self.stripe_account.gateway)
+            return self._stripe_ensure_intent(self.stripe_own_account.gateway)
         except StripeFailure as e:
-            if e.saved and self.stripe_attempt is not None:
+            attempt = self.stripe_next_attempt(e)
+            if attempt != self.stripe_attempt:
                 # Stripe repeats the failure for the same idempotency key
-                self.stripe_store(
-                    stripe_attempt=self.stripe_attempt + 1)
+                self.stripe_store(stripe_attempt=attempt)
                 Transaction().commit()
             raise StripeError(gettext(
                     'account_payment_stripe.msg_stripe_failure',
@@ -88,8 +79,8 @@ class CheckoutMixin:
 
     @property
     def stripe_checkout_result(self):
-        """Return what the payer is told: 'open', 'succeeded', 'processing',
-        'authorized', 'closed' or 'unavailable'."""
+        """Return what the payer is told: 'open', 'waiting', 'succeeded',
+        'processing', 'authorized', 'closed' or 'unavailable'."""
         raise NotImplementedError
 
     @property

@@ -14,7 +14,7 @@ from sql import For
 from trytond import backend, config
 from trytond.exceptions import UserError
 from trytond.i18n import gettext
-from trytond.model import fields
+from trytond.model import Model, fields
 from trytond.pyson import Eval
 from trytond.transaction import Transaction, TransactionError
 
@@ -22,7 +22,7 @@ from .amount import (
     AmountError, exact, from_stripe, max_digits, to_stripe)
 from .batch import locked
 from .exceptions import StripeAmountError
-from .gateway import StripeDenied, StripeUnavailable
+from .gateway import StripeDenied, StripeKeyReused, StripeUnavailable
 
 # What Stripe says that the model has no name for
 UNKNOWN = 'unknown'
@@ -79,6 +79,8 @@ def failure_message(failure):
         return gettext('account_payment_stripe.msg_stripe_unavailable')
     elif isinstance(failure, StripeDenied):
         return gettext('account_payment_stripe.msg_stripe_denied')
+    elif isinstance(failure, StripeKeyReused):
+        return gettext('account_payment_stripe.msg_stripe_key_reused')
     return failure.message
 
 
@@ -124,10 +126,20 @@ def take_locks(locks):
 
 
 def forget_locks():
-    "The locks have ended with the commit or the roll back"
+    """Forget what has ended with the commit or the roll back: the locks, and
+    what has joined, as it would be part of each of the following."""
     transaction = Transaction()
     transaction._locked_tables = set()
     transaction._locked_records = defaultdict(set)
+    transaction._datamanagers = []
+
+
+def start_clean():
+    "Commit what the transaction holds, it must not end with what follows"
+    try:
+        Transaction().commit()
+    finally:
+        forget_locks()
 
 
 def attempt(func, *args, **kwargs):
@@ -136,7 +148,9 @@ def attempt(func, *args, **kwargs):
     Starts func over, in a new transaction, when the database reports a
     conflict or a lock has to be taken first.
     Anything else that it raises has been rolled back.
+    What the transaction holds before is committed first.
     """
+    start_clean()
     transaction = Transaction()
     retry = config.getint('database', 'retry')
     locks = {}
@@ -206,13 +220,21 @@ class LeaseMixin:
 
     @classmethod
     def stripe_note_error(cls, id_, error):
-        "Show on the record the exception for which a Run could not carry it"
+        "Show on the record the exception for which it could not go on"
         for record in cls.stripe_lock([id_]):
             record.stripe_store(
                 stripe_error_message=error_message(error),
                 stripe_error_code=None,
-                stripe_error_param=None,
-                stripe_leased_until=None)
+                stripe_error_param=None)
+
+    @classmethod
+    def stripe_note_unapplied(cls, id_, error):
+        """Show on the record the exception that prevents what Stripe says of
+        it, and keep what can be kept of that.
+
+        Raises StripeFailure.
+        """
+        cls.stripe_note_error(id_, error)
 
     @classmethod
     def stripe_browse(cls, id_):
@@ -235,18 +257,21 @@ class LeaseMixin:
             if _differ(getattr(self, n), v)}
         if not values:
             return
+        stored = {
+            n: v.id if isinstance(v, Model) else v for n, v in values.items()}
         transaction = Transaction()
         table = self.__table__()
         transaction.connection.cursor().execute(*table.update(
-                [getattr(table, n) for n in values],
-                [self._fields[n].sql_format(v) for n, v in values.items()],
+                [getattr(table, n) for n in stored],
+                [self._fields[n].sql_format(v) for n, v in stored.items()],
                 where=table.id == self.id))
         for cache in transaction.cache.values():
             if cache is not self._transaction_cache:
                 cache[self.__name__].pop(self.id, None)
-        for cache in [self._local_cache, self._cache]:
+        for cache, known in [
+                (self._local_cache, values), (self._cache, stored)]:
             if self.id in cache:
-                for name, value in values.items():
+                for name, value in known.items():
                     cache[self.id][name] = value
 
     def _stripe_accepted(self, name, value):

@@ -20,6 +20,7 @@ from .checkout import CheckoutMixin
 from .common import ErrorMixin, LeaseMixin, failure_message
 from .exceptions import StripeError
 from .gateway import StripeFailure
+from .retry import RetryMixin
 from .sources import (
     label, read_fingerprints, read_payment_methods, read_sources)
 
@@ -37,8 +38,8 @@ _READONLY = {
 
 
 class Customer(
-        LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin, ModelSQL,
-        ModelView):
+        RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin,
+        ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.customer'
     _history = True
     _rec_name = 'stripe_customer_id'

@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 import json
-from functools import partial
 
 from sql import Literal, Null
 
@@ -12,7 +11,7 @@ from trytond.model import ModelView
 from trytond.pool import PoolMeta
 from trytond.transaction import Transaction
 
-from .gateway import StripeDenied, StripeFailure, StripeRefused
+from .gateway import StripeFailure, StripeRefused
 from .pace import paced
 from .run import Run
 from .sources import read_fingerprints, read_owner
@@ -76,7 +75,7 @@ class Customer(metaclass=PoolMeta):
                 & (table.stripe_token != '')
                 & (table.stripe_customer_id == Null)
                 & (table.active == Literal(True)))
-        Run(cls, partial(cls._steps, cls._create_one)).carry(where, customers)
+        Run(cls, cls._create_one).carry(where, customers)
 
     @classmethod
     def stripe_intent_update(cls, customers=None):
@@ -87,8 +86,7 @@ class Customer(metaclass=PoolMeta):
         """
         def where(table):
             return table.stripe_setup_intent_id != Null
-        Run(cls, partial(cls._steps, cls._intent_update_one)).carry(
-            where, customers)
+        Run(cls, cls._intent_update_one).carry(where, customers)
 
     @classmethod
     def stripe_delete(cls, customers=None):
@@ -100,7 +98,7 @@ class Customer(metaclass=PoolMeta):
             return (
                 (table.stripe_customer_id != Null)
                 & (table.active == Literal(False)))
-        Run(cls, partial(cls._steps, cls._delete_one)).carry(where, customers)
+        Run(cls, cls._delete_one).carry(where, customers)
 
     @classmethod
     @ModelView.button
@@ -119,33 +117,24 @@ class Customer(metaclass=PoolMeta):
             return (
                 (table.stripe_customer_id != Null)
                 & (table.active == Literal(True)))
-        Run(cls, partial(cls._steps, cls._send_one)).carry(where, customers)
+        Run(cls, cls._send_one).carry(where, customers)
 
     @classmethod
-    def _steps(cls, steps, id_, run):
-        "Yield the calls of the steps and keep what their failure means"
-        account = cls(id_).stripe_account
-        if account.id in run.denied:
-            return
-        try:
-            yield from steps(id_, account.gateway)
-        except StripeFailure as e:
-            if isinstance(e, StripeDenied):
-                run.denied.add(account.id)
-                Account = account.__class__
-                Account.note_denied([Account(account.id)], e)
-            for customer in cls.stripe_lock([id_]):
-                # Not written, to not grow the history with each try
-                customer.stripe_store(
-                    stripe_attempt=(customer.stripe_attempt or 0) + e.saved,
-                    **customer.stripe_error_values(e))
-                if isinstance(e, StripeRefused) and (
-                        e.card or (e.param or '').startswith(
-                            ('card', 'payment_method', 'source'))):
-                    # The token or payment method is of no use anymore
-                    customer.stripe_token = None
-                    customer.stripe_payment_method_id = None
-                    customer.save()
+    def stripe_refuse(cls, id_, gateway, failure):
+        "Show what Stripe refused, forget what it refused to charge"
+        for customer in cls.stripe_lock([id_]):
+            # Not written, to not grow the history with each try
+            customer.stripe_store(
+                stripe_attempt=customer.stripe_next_attempt(failure),
+                **customer.stripe_error_values(failure))
+            if failure.card or (failure.param or '').startswith(
+                    ('card', 'payment_method', 'source')):
+                # The token or payment method is of no use anymore
+                customer.stripe_token = None
+                customer.stripe_payment_method_id = None
+                customer.save()
+        return
+        yield
 
     @classmethod
     def _create(cls, id_, gateway):

@@ -20,9 +20,13 @@ class PaymentPaidError(UserError):
     "The payment has been paid meanwhile"
 
 
+class PaymentPartlyPaidError(UserError):
+    "A part of the payment has arrived"
+
+
 class StripeKeyModifiedWarning(UserWarning):
     pass
 
 
-class StripeIntentUnknownWarning(UserWarning):
+class StripeTransferWarning(UserWarning):
     pass

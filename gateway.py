@@ -183,7 +183,7 @@ def classify(error):
     failure.forbidden = error.http_status == 403
     # https://docs.stripe.com/api/idempotent_requests
     failure.saved = (
-        meaning is StripeKeyReused or (error.http_status or 0) >= 500)
+        meaning is StripeRefused or (error.http_status or 0) >= 500)
     return failure
 
 
@@ -245,6 +245,7 @@ class Gateway:
     They return dictionaries and raise StripeFailure.
 
     identity: names the key without telling it.
+    is_live: if it is a key of the live mode.
     rate_endpoint, rate_total: requests per second of a Run.
     succeeded: the monotonic time of the last success of operations.
     """
@@ -253,6 +254,7 @@ class Gateway:
             self, key, api_base, max_network_retries, timeout, rate_endpoint,
             rate_total):
         self.identity = hashlib.sha256(key.encode()).hexdigest()[:32]
+        self.is_live = '_live_' in key
         self.max_network_retries = max_network_retries
         self.rate_endpoint = rate_endpoint
         self.rate_total = rate_total or (

@@ -9,14 +9,14 @@ from trytond.model import ModelView
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .amount import AmountError, exact, from_stripe
+from .amount import AmountError
 from .batch import all_locked, later, settle
 from .common import (
     failure_message, from_timestamp, to_timestamp, told_by_stripe)
 from .event import is_current
 from .exceptions import StripeCurrencyError, StripeError
 from .gateway import Moment, StripeFailure
-from .state import FINAL, KNOWN, PaymentState
+from .state import FINAL, KNOWN, OPEN, PaymentState
 
 WAITING_FOR = {
     'requires_payment_method': 'payer',
@@ -27,8 +27,8 @@ WAITING_FOR = {
     }
 AMOUNTS = frozenset([
         'amount', 'stripe_captured_amount', 'stripe_capturable_amount',
-        'stripe_refunded_amount', 'stripe_lost_amount',
-        'stripe_disputed_amount'])
+        'stripe_transferred_amount', 'stripe_refunded_amount',
+        'stripe_lost_amount', 'stripe_disputed_amount'])
 # When to look at Stripe whether a payment went on without an event
 FIRST_LOOK = dt.timedelta(hours=1)
 LAST_LOOK = dt.timedelta(days=1)
@@ -58,25 +58,22 @@ class Payment(metaclass=PoolMeta):
             state.status == 'requires_payment_method'
             and state.error_message
             # Those at the checkout page are told there
-            and self.stripe_intent_status in {
-                'requires_confirmation', 'processing'})
+            and (self.stripe_intent_status in {
+                    'requires_confirmation', 'processing'}
+                or (self.stripe_waiting_for == 'transfer'
+                    and state.expired)))
         values = self._stripe_state_values(state)
-        problem = None
-        try:
-            values.update(self._stripe_amount_values(state))
-        except (AmountError, StripeCurrencyError) as e:
-            problem = self._stripe_problem(e)
-        if problem or state.unknown:
-            values.update(self._stripe_review_values(
-                    problem or self._stripe_unknown_message(state)))
-        if refused and self.stripe_fails_at_once:
-            values['stripe_try_at'] = None
+        if refused:
+            if self.stripe_fails_at_once:
+                values['stripe_try_at'] = None
+            else:
+                # Nothing that may fail is part of this transaction
+                values['stripe_to_mail'] = True
         self.stripe_store(**values)
-        if problem or state.status not in KNOWN:
+        if AMOUNTS - values.keys() or state.status not in KNOWN:
+            # It is to be reviewed
             return
         self._stripe_move(state)
-        if refused and not self.stripe_fails_at_once:
-            self.stripe_mail_checkout()
         return state
 
     def _stripe_may_be_old(self, state):
@@ -89,35 +86,6 @@ class Payment(metaclass=PoolMeta):
             state.at is None
             or state.at.first <= to_timestamp(self.stripe_state_at))
 
-    def _stripe_amount_values(self, state):
-        """Return the values of the amounts in the currency of the payment.
-
-        Raises StripeCurrencyError if they are in another at Stripe, and
-        AmountError if it has not the digits to express one.
-        """
-        if state.status != 'canceled':
-            self.stripe_check_currency(state.currency)
-        amounts = {
-            'stripe_captured_amount': state.captured,
-            'stripe_capturable_amount': state.capturable,
-            }
-        if state.complete:
-            amounts['stripe_refunded_amount'] = state.refunded
-            if self._stripe_tells_disputes(state):
-                amounts.update({
-                        'stripe_lost_amount': state.lost,
-                        'stripe_disputed_amount': state.at_risk,
-                        })
-        code, digits = self.currency.code, self.currency.digits
-        values = {
-            n: from_stripe(a, code, digits) for n, a in amounts.items()}
-        # The currency may have had more digits when the others were stored
-        for name in AMOUNTS - values.keys():
-            amount = getattr(self, name)
-            values[name] = (
-                None if amount is None else exact(amount, digits, code))
-        return values
-
     def _stripe_state_values(self, state):
         values = {
             'stripe_intent_status': state.status,
@@ -126,8 +94,13 @@ class Payment(metaclass=PoolMeta):
             }
         if state.currency:
             values['stripe_currency'] = state.currency
+        if state.method_type or state.charge != self.stripe_charge_id:
+            values['stripe_method_type'] = state.method_type
         if state.intent:
             values['stripe_payment_intent_id'] = state.intent
+            values['stripe_former_intent_id'] = state.intent
+        if state.error_message or state.charge or state.status not in OPEN:
+            values['stripe_confirmed'] = True
         if state.charge:
             values['stripe_charge_id'] = state.charge
         if state.at is not None:
@@ -148,12 +121,21 @@ class Payment(metaclass=PoolMeta):
                     'stripe_error_param': state.error_param,
                     })
         # What the payment waits for
-        waiting_for = WAITING_FOR.get(state.status)
+        waiting_for = (
+            'transfer' if state.waits_for else WAITING_FOR.get(state.status))
         if waiting_for != self.stripe_waiting_for:
             values['stripe_tries'] = 0
         values['stripe_waiting_for'] = waiting_for
         if not waiting_for:
             values['stripe_try_at'] = None
+        problem = None
+        try:
+            values.update(self._stripe_amount_values(state))
+        except (AmountError, StripeCurrencyError) as e:
+            problem = self._stripe_problem(e)
+        if problem or state.unknown:
+            values.update(self._stripe_review_values(
+                    problem or self._stripe_unknown_message(state)))
         return values
 
     def _stripe_tells_disputes(self, state):
@@ -221,10 +203,18 @@ class Payment(metaclass=PoolMeta):
         Raises StripeFailure.
         """
         return PaymentState.read(
-            self.journal.stripe_account.gateway,
+            self.stripe_own_account.gateway,
             intent=self.stripe_payment_intent_id,
             charge=self.stripe_charge_id,
             disputed=disputed or bool(self.stripe_dispute_status))
+
+    @classmethod
+    def stripe_note_unapplied(cls, id_, error):
+        for payment in cls.stripe_lock([id_]):
+            if payment.stripe_is_known:
+                payment.stripe_store(
+                    **payment._stripe_state_values(payment.stripe_read()))
+        super().stripe_note_unapplied(id_, error)
 
     @classmethod
     @ModelView.button
@@ -277,7 +267,7 @@ class Payment(metaclass=PoolMeta):
             if payments:
                 break
         payments = [
-            p for p in payments if p.journal.stripe_account == account]
+            p for p in payments if p.stripe_own_account == account]
         return cls.stripe_lock(payments) if payments else []
 
     @classmethod
@@ -298,7 +288,32 @@ class Payment(metaclass=PoolMeta):
                 payment.stripe_apply(state)
             else:
                 payment.stripe_apply(payment.stripe_read(), sure=True)
-        return True
+        return payments
+
+    @classmethod
+    def stripe_of_event(cls, account, event):
+        "Return the locked payments that the event is about"
+        object_ = event['data']['object']
+        kind = object_['object']
+        if kind == 'source':
+            return cls._stripe_find_token(account, object_['id'])
+        intent, charge = object_.get('payment_intent'), object_.get('charge')
+        if kind == 'payment_intent':
+            intent, charge = object_['id'], None
+        elif kind == 'charge':
+            charge = object_['id']
+        return (
+            cls._stripe_find(account, intent=intent, charge=charge)
+            or cls._stripe_find_key(account, object_))
+
+    @classmethod
+    def _stripe_find_token(cls, account, token):
+        payments = [
+            p for p in cls.search([
+                    ('stripe_token', '=', token),
+                    ])
+            if p.stripe_own_account == account]
+        return cls.stripe_lock(payments) if payments else []
 
     @classmethod
     def stripe_on_payment_intent(cls, account, event):
@@ -356,14 +371,9 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def stripe_on_source(cls, account, event):
         source = event['data']['object']
-        payments = [
-            p for p in cls.search([
-                    ('stripe_token', '=', source['id']),
-                    ])
-            if p.journal.stripe_account == account]
+        payments = cls._stripe_find_token(account, source['id'])
         if not payments:
             return
-        payments = cls.stripe_lock(payments)
         if event['type'] == 'source.chargeable':
             cls.write(payments, {'stripe_chargeable': True})
             cls.__queue__.stripe_charge(
@@ -378,7 +388,7 @@ class Payment(metaclass=PoolMeta):
             for payment in failed:
                 with payment._stripe_moving():
                     cls.fail([payment])
-        return True
+        return payments
 
 
 def _of_captured(charge):

@@ -15,13 +15,21 @@ from trytond.transaction import Transaction
 
 from .common import (
     AmountMixin, ErrorMixin, LeaseMixin, new_key, stripe_amount)
+from .retry import RetryMixin
+
+# The types of payment method without a refund of their own, so that Stripe
+# asks the payer by e-mail for a bank account
+# https://docs.stripe.com/api/refunds/create#create_refund-instructions_email
+# https://docs.stripe.com/payments/customer-balance/refunding
+EMAILED = frozenset([
+        'customer_balance', 'konbini', 'multibanco', 'promptpay'])
 
 # Not yet taken off the amount of the payment
 OPEN = ['submitted', 'approved', 'processing']
 
 
 class Refund(
-        LeaseMixin, ErrorMixin, AmountMixin, Workflow, ModelSQL,
+        RetryMixin, LeaseMixin, ErrorMixin, AmountMixin, Workflow, ModelSQL,
         ModelView):
     __name__ = 'account.payment.stripe.refund'
 
@@ -92,14 +100,16 @@ class Refund(
         states={
             'invisible': ~Eval('stripe_refund_id'),
             })
-    stripe_attempt = fields.Integer("Stripe Attempt", readonly=True)
-    stripe_tries = fields.Integer("Tries", readonly=True)
-    stripe_try_at = fields.DateTime(
-        "Next Check", readonly=True,
+    stripe_instructions_email = fields.Char(
+        "Instructions E-mail", readonly=True, strip=False,
         states={
-            'invisible': ~Eval('stripe_try_at'),
+            'invisible': ~Eval('stripe_instructions_email'),
             },
-        help="The date and time at which Stripe will be asked again.")
+        help="Where Stripe asks the payer for the bank account to refund to.")
+    stripe_sent_at = fields.Timestamp("Sent at", readonly=True)
+    stripe_unsure = fields.Boolean(
+        "Unsure", readonly=True,
+        help="If Stripe did not say what became of what was sent.")
 
     @classmethod
     def __setup__(cls):
@@ -151,10 +161,6 @@ class Refund(
     @classmethod
     def default_state(cls):
         return 'draft'
-
-    @classmethod
-    def default_stripe_attempt(cls):
-        return 0
 
     @fields.depends('payment', '_parent_payment.company')
     def on_change_with_company(self, name=None):
@@ -222,9 +228,9 @@ class Refund(
                 'submitted_by', 'approved_by', 'stripe_idempotency_key',
                 'stripe_refund_id', 'stripe_error_message',
                 'stripe_error_code', 'stripe_error_param',
-                'stripe_tries', 'stripe_try_at']:
+                'stripe_sent_at', 'stripe_instructions_email']:
             default.setdefault(name)
-        default.setdefault('stripe_attempt', 0)
+        default.setdefault('stripe_unsure', False)
         return super().copy(refunds, default=default)
 
     @classmethod
@@ -317,7 +323,21 @@ class Refund(
     @classmethod
     @Workflow.transition('processing')
     def process(cls, refunds):
-        pass
+        for refund in refunds:
+            if (not refund.stripe_refund_id
+                    and refund.payment.stripe_method_type in EMAILED):
+                # Kept, as what is sent again must be the same
+                refund.stripe_store(
+                    stripe_instructions_email=next(
+                        iter(refund.stripe_email_addresses()), None))
+
+    def stripe_email_addresses(self):
+        """Return the list of e-mail addresses of the payer, Stripe writes to
+        the first if it has to ask for the bank account to refund to.
+
+        To be extended, as for a contact of the kind that is to be used.
+        """
+        return self.payment.stripe_email_addresses()
 
     @classmethod
     @Workflow.transition('succeeded')

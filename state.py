@@ -10,24 +10,88 @@ from typing import Optional
 from .gateway import Moment, StripeDenied, StripeRefused
 from .taken import find_release, is_booked_whole, of_disputes
 
-__all__ = ['PaymentState']
+__all__ = ['PaymentState', 'instructions']
 
 # Nothing follows them: a capture and a cancellation happen only once
 # https://docs.stripe.com/payments/paymentintents/lifecycle
 FINAL = frozenset(['succeeded', 'canceled'])
-# Stripe may add others, they are open
-KNOWN = FINAL | {
-    'requires_payment_method', 'requires_confirmation', 'requires_action',
-    'processing', 'requires_capture'}
+# Nobody has tried to pay them, or it failed
+OPEN = frozenset(['requires_payment_method', 'requires_confirmation'])
+# Stripe may add others
+KNOWN = FINAL | OPEN | {'requires_action', 'processing', 'requires_capture'}
 # https://docs.stripe.com/api/refunds/object
 REFUND_STATUS = frozenset(
     ['pending', 'requires_action', 'succeeded', 'failed', 'canceled'])
+
+# The next actions that last, as the payer has done all there is to do at the
+# page: what is waited for, and until when it can be used
+# https://docs.stripe.com/api/payment_intents/object
+# #payment_intent_object-next_action
+LASTING = {
+    'boleto_display_details': ('voucher', 'expires_at'),
+    'cashapp_handle_redirect_or_display_qr_code': ('code', None),
+    'display_bank_transfer_instructions': ('transfer', None),
+    'klarna_display_qr_code': ('code', 'expires_at'),
+    'konbini_display_details': ('voucher', 'expires_at'),
+    'multibanco_display_details': ('voucher', 'expires_at'),
+    'oxxo_display_details': ('voucher', 'expires_after'),
+    'paynow_display_qr_code': ('code', None),
+    'pix_display_qr_code': ('code', 'expires_at'),
+    'promptpay_display_qr_code': ('code', None),
+    'swish_handle_redirect_or_display_qr_code': ('code', None),
+    'upi_handle_redirect_or_display_qr_code': ('code', None),
+    'verify_with_microdeposits': ('deposits', None),
+    'wechat_pay_display_qr_code': ('code', None),
+    }
+# What is not paid in time
+EXPIRED = frozenset([
+        'payment_intent_payment_attempt_expired',
+        'payment_method_microdeposit_failed',
+        'payment_method_microdeposit_verification_attempts_exceeded',
+        'payment_method_microdeposit_verification_timeout',
+        ])
 
 _CHARGE_STATUS = {
     'succeeded': 'succeeded',
     'pending': 'processing',
     'failed': 'canceled',
     }
+
+
+def instructions(intent):
+    """Return what the dictionary of an intent tells of a next action that
+    lasts, empty if none does.
+
+    intent: a payment intent or a setup intent.
+    The keys are those of PaymentState, amounts are in the minor unit.
+    """
+    if intent['status'] != 'requires_action':
+        return {}
+    action = intent.get('next_action') or {}
+    type_ = action.get('type')
+    details = action.get(type_)
+    if not isinstance(details, dict):
+        details = {}
+    url = next((
+            value for key, value in details.items()
+            if value
+            and key.startswith('hosted_') and key.endswith('_url')), None)
+    if type_ in LASTING:
+        waits_for, until = LASTING[type_]
+    elif url:
+        # One that is not known yet, but to which the payer can come back
+        waits_for, until = 'other', 'expires_at'
+    else:
+        return {}
+    remaining = details.get('amount_remaining')
+    return {
+        'waits_for': waits_for,
+        'instructions_url': url,
+        'waits_until': details.get(until),
+        'amount_remaining': remaining,
+        'transferred': (
+            0 if remaining is None else intent['amount'] - remaining),
+        }
 
 
 @dataclass
@@ -38,6 +102,13 @@ class PaymentState:
     complete: if refunded and lost are known
     at_risk: what is withdrawn by disputes that nobody has decided
     unknown: a word of Stripe that has no meaning here, or None
+    method_type: of the payment method that was charged
+    waits_for: what the payer has still to do elsewhere, a kind of LASTING or
+    'other'
+    instructions_url: where Stripe tells the payer of it
+    waits_until: the timestamp until when it can be done
+    amount_remaining: what has not arrived of a bank transfer
+    transferred: what has
     """
     status: str
     at: Optional[Moment] = None
@@ -60,16 +131,30 @@ class PaymentState:
     def __post_init__(self):
         if self.status not in KNOWN:
             self.unknown = self.status
+    method_type: Optional[str] = None
+    waits_for: Optional[str] = None
+    instructions_url: Optional[str] = None
+    waits_until: Optional[int] = None
+    amount_remaining: Optional[int] = None
+    transferred: int = 0
 
     @property
     def final(self):
         return self.status in FINAL
 
+    @property
+    def expired(self):
+        "If what the payer had to do elsewhere can not be done anymore"
+        return (self.status == 'requires_payment_method'
+            and self.error_code in EXPIRED)
+
     @classmethod
     def from_intent(cls, intent, at=None):
         "Return the state that the dictionary of an intent tells"
         charge = intent.get('latest_charge')
+        method_type = None
         if isinstance(charge, dict):
+            method_type = _method_type(charge)
             charge = charge['id']
         error = intent.get('last_payment_error') or {}
         status = intent['status']
@@ -88,7 +173,9 @@ class PaymentState:
             currency=_currency(intent),
             error_message=error.get('message'),
             error_code=error.get('code'),
-            error_param=error.get('param'))
+            error_param=error.get('param'),
+            method_type=method_type,
+            **instructions(intent))
 
     @classmethod
     def from_charge(cls, charge, at=None):
@@ -119,7 +206,8 @@ class PaymentState:
             captured=captured,
             currency=_currency(charge),
             error_message=charge.get('failure_message'),
-            error_code=charge.get('failure_code'))
+            error_code=charge.get('failure_code'),
+            method_type=_method_type(charge))
 
     @classmethod
     def read(cls, gateway, intent=None, charge=None, disputed=False):
@@ -215,3 +303,8 @@ class PaymentState:
 def _currency(object_):
     currency = object_.get('currency')
     return currency.upper() if currency else None
+
+
+def _method_type(charge):
+    "Return the type of payment method that was charged, or None"
+    return (charge.get('payment_method_details') or {}).get('type')

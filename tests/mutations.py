@@ -31,6 +31,9 @@ TESTS = [
     MODULE + '.tests.test_compare.LateEventTestCase',
     MODULE + '.tests.test_currency.CurrencyTestCase',
     MODULE + '.tests.test_unknown.UnknownTestCase',
+    MODULE + '.tests.test_instructions.InstructionsTestCase',
+    MODULE + '.tests.test_payer.PayerTestCase',
+    MODULE + '.tests.test_transfer.TransferTestCase',
     ]
 LEFT_OUT = shutil.ignore_patterns(
     '.git', '.cache', '.venv', '__pycache__', '*.egg-info', 'build')
@@ -290,6 +293,59 @@ MUTATIONS = {
     'store what no selection has': ('common.py', [
             ("if value not in known and UNKNOWN in known:", "if False:")],
         ['test_store']),
+    # payer
+    'a voucher is not paid (21)': ('payment_state.py', [
+            ("'transfer' if state.waits_for else ", "")],
+        ['test_waiting', 'test_partly']),
+    'give up what is on its way (21)': ('payment_workflow.py', [
+            ("            elif state.transferred:\n"
+                "                partly.append((payment, state))\n", "")],
+        ['test_partly_guarded']),
+    'cancel before it is looked (21)': ('payment_workflow.py', [
+            ("        unpaid = cls._stripe_unpaid("
+                "payments, cls.stripe_read)\n",
+                "        unpaid = [\n"
+                "            (p, PaymentState('')) for p in payments]\n")],
+        ['test_partly_guarded']),
+    'ask nobody about a voucher (21)': ('payment_workflow.py', [
+            ("        if Warning.check(key):\n"
+                "            raise StripeTransferWarning(",
+                "        if False:\n"
+                "            raise StripeTransferWarning(")],
+        ['test_voucher_guarded']),
+    'pay the whole when a part has arrived (21)': ('payment_checkout.py', [
+            ("            if not other or state.transferred:\n",
+                "            if not other:\n")],
+        ['test_partly']),
+    'link to anything (21)': ('routes.py', [
+            ("    if isinstance(url, str) and re.fullmatch(",
+                "    if url or re.fullmatch(")],
+        ['test_hosts', 'test_hostile_link']),
+    'the session of the customer of the record (28)': (
+        'payment_checkout.py', [
+            ("        if not intent['customer']:\n            return\n",
+                "        intent['customer'] = (\n"
+                "            self.stripe_customer.stripe_customer_id\n"
+                "            if self.stripe_customer else None)\n"
+                "        if not intent['customer']:\n            return\n")],
+        ['test_session_of_intent']),
+    'refund without a word to the payer (28)': ('refund_create.py', [
+            ("        if self.stripe_instructions_email:\n",
+                "        if False:\n")],
+        ['test_instructions_email']),
+    'another e-mail under the same key (28)': ('refund_create.py', [
+            ("params['instructions_email'] = self.stripe_instructions_email",
+                "params['instructions_email'] = "
+                "self.stripe_email_addresses()[0]")],
+        ['test_instructions_email_stays']),
+    'let any payer remove what is saved (29)': ('payment_checkout.py', [
+            ("                            'enabled' if remove else "
+                "'disabled'),", "                            'enabled'),")],
+        ['test_session']),
+    'offer what the payer has removed (29)': ('customer_checkout.py', [
+            ("            cls.clear_stripe_caches()\n"
+                "            return True\n", "            return True\n")],
+        ['test_removed']),
     }
 
 

@@ -1,5 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+import datetime as dt
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -176,8 +177,16 @@ class CurrencyTestCase(StripeTestCase):
             Transaction().commit()
 
             self.set_currency('HUF', 2)
-            payment = self.pull(id_)
+            # Once it is due
+            payment.__class__.stripe_charge()
+            self.assertEqual(self.get(id_).amount, 4200)
+            self.get(id_).stripe_store(
+                stripe_try_at=dt.datetime.now() - dt.timedelta(seconds=1))
+            Transaction().commit()
+            payment.__class__.stripe_charge()
+            payment = self.get(id_)
             self.assertEqual(payment.amount, Decimal('4187.50'))
+            self.assertFalse(payment.stripe_try_at)
             self.assertFalse(payment.stripe_waiting_for)
             self.assertFalse(payment.stripe_error_message)
 

@@ -75,7 +75,31 @@ TYPES = {
     'wechat_pay': _qr_code('wechat_pay', ('cny', 'eur', 'gbp', 'usd')),
     'acss_debit': _account('cad', 'usd'),
     'us_bank_account': _account('usd'),
+    'au_becs_debit': Type(('aud',), delayed=True),
+    'bacs_debit': Type(('gbp',), delayed=True),
+    'nz_bank_account': Type(('nzd',), delayed=True),
     }
+# Others that redirect, or that are confirmed in an app
+_SAVED = {
+    'amazon_pay': 'eur gbp usd', 'cashapp': 'usd', 'kakao_pay': 'krw',
+    'kr_card': 'krw', 'naver_pay': 'krw', 'payto': 'aud',
+    'revolut_pay': 'eur gbp'}
+_USED_ONCE = {
+    'affirm': 'cad usd', 'afterpay_clearpay': 'aud cad gbp nzd usd',
+    'alipay': 'aud cad cny eur gbp hkd jpy nzd sgd usd', 'alma': 'eur',
+    'billie': 'eur gbp sek', 'bizum': 'eur', 'blik': 'pln', 'crypto': 'usd',
+    'fpx': 'myr', 'grabpay': 'myr sgd', 'mb_way': 'eur',
+    'mobilepay': 'dkk eur nok sek', 'pay_by_bank': 'gbp', 'payco': 'krw',
+    'paynow': 'sgd', 'paypay': 'jpy', 'promptpay': 'thb',
+    'samsung_pay': 'krw', 'satispay': 'eur', 'scalapay': 'eur',
+    'sequra': 'eur', 'sunbit': 'usd', 'swish': 'sek', 'twint': 'chf',
+    'upi': 'inr', 'zip': 'aud'}
+TYPES.update({
+        n: Type(tuple(c.split()), redirects=True)
+        for n, c in _SAVED.items()})
+TYPES.update({
+        n: _ONCE._replace(currencies=tuple(c.split()))
+        for n, c in _USED_ONCE.items()})
 # What is turned on in the Dashboard if nothing else is said
 DEFAULT = ['card', 'sepa_debit', 'klarna', 'bancontact', 'ideal']
 

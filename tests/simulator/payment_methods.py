@@ -129,6 +129,7 @@ def attach(world, call, params, id):
             "This PaymentMethod was previously used without being attached "
             "to a Customer or was detached from a Customer, and may not be "
             "used again.")
+    methods.use(row)
     check_attachable(row)
     methods.attach(world, row, customer['id'])
     return row

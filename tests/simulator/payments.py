@@ -17,6 +17,7 @@ def pay(world, intent, method, raising=False, authenticated=False):
     off_session = intent.private.get('off_session')
     if not method['customer']:
         method.private['used'] = True
+    methods.use(method)
     charge = charges.build(
         world, method, intent['amount'], intent['currency'],
         failure=failure,

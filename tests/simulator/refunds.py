@@ -3,7 +3,7 @@
 "Refunds: money that goes back, now, later or not at all."
 import stripe
 
-from . import balance, radar
+from . import balance, radar, refund_claims
 from .api import (
     check_filters, endpoint, get, listing, merge_metadata, metadata_of)
 from .checks import check_email, check_multiple, display
@@ -38,9 +38,11 @@ def create(world, charge, params):
     if not charge['captured']:
         if charge['payment_intent']:
             raise invalid(
-                "This charge has not been captured, and was created by a "
-                "PaymentIntent (%s). To release the funds, cancel the "
-                "PaymentIntent." % charge['payment_intent'])
+                "This uncaptured Charge was created by a PaymentIntent (%s). "
+                "You must cancel the PaymentIntent to reverse the "
+                "authorization instead of refunding the Charge directly. For "
+                "more information, see https://stripe.com/docs/payments/"
+                "place-a-hold-on-a-payment-method" % charge['payment_intent'])
         if amount is not None and amount != charge['amount']:
             raise invalid(
                 "An uncaptured charge can only be refunded in full.",
@@ -67,6 +69,8 @@ def create(world, charge, params):
             "(%s)" % (
                 display(amount, currency), display(remaining, currency)),
             param='amount')
+    if charge['captured']:
+        refund_claims.email_of(charge, params)
     balance.settle(world, charge)
     return execute(world, charge, amount, params)
 
@@ -79,11 +83,15 @@ def execute(world, charge, amount, params):
         status, pending_reason = 'pending', 'processing'
     elif charge['status'] == 'pending':
         status, pending_reason = 'pending', 'charge_pending'
+    elif charge['captured'] and refund_claims.needed(charge):
+        status = 'requires_action'
     row = _make(world, charge, amount, status, params)
     if pending_reason:
         row['pending_reason'] = pending_reason
     if params.get('instructions_email'):
         row['instructions_email'] = params['instructions_email']
+    if status == 'requires_action':
+        refund_claims.ask(world, charge, row, params)
     if not charge['captured']:
         charge.private['released'] = True
         charge.update(
@@ -180,12 +188,13 @@ def _count(world, charge, amount):
 
 
 def succeed(world, row):
-    "Complete a pending refund"
-    if row['status'] != 'pending':
+    "Complete a refund that is under way"
+    if row['status'] not in {'pending', 'requires_action'}:
         return
     charge = world.table('charge').get(row['charge'])
     row['status'] = 'succeeded'
     row.pop('pending_reason', None)
+    row.pop('next_action', None)
     _count(world, charge, row['amount'])
     world.emit('refund.updated', row)
     world.emit('charge.refund.updated', row)
@@ -194,7 +203,7 @@ def succeed(world, row):
 
 def fail(world, row, reason='expired_or_canceled_card'):
     "Let a refund fail: the money comes back to the account"
-    if row['status'] not in {'pending', 'succeeded'}:
+    if row['status'] not in {'pending', 'requires_action', 'succeeded'}:
         return
     charge = world.table('charge').get(row['charge'])
     if row['status'] == 'succeeded':
@@ -202,13 +211,18 @@ def fail(world, row, reason='expired_or_canceled_card'):
         charge['refunded'] = False
     row['status'] = 'failed'
     row['failure_reason'] = reason
-    row.pop('pending_reason', None)
-    row['failure_balance_transaction'] = balance.movement(
-        world, 'refund_failure', charge, row['amount'], row,
-        description="REFUND FAILURE")['id']
+    _take_back(world, charge, row)
     world.emit('refund.failed', row)
     world.emit('refund.updated', row)
     world.emit('charge.refund.updated', row)
+
+
+def _take_back(world, charge, row):
+    row.pop('pending_reason', None)
+    row.pop('next_action', None)
+    row['failure_balance_transaction'] = balance.movement(
+        world, 'refund_failure', charge, row['amount'], row,
+        description="REFUND FAILURE")['id']
 
 
 def _charge_of(world, params):
@@ -240,8 +254,10 @@ def create_refund(world, call, params):
 @endpoint('POST', _OF_CHARGE + '/refund', 'RefundCreateParams', 'charge')
 def refund_charge(world, call, params, id):
     charge = get(world, 'charge', id, 'id')
+    before = charge['balance_transaction']
     create(world, charge, params)
-    return charge
+    # Recorded: what became of the money is shown to who asks later
+    return dict(charge, balance_transaction=before)
 
 
 @endpoint('POST', _OF_CHARGE + '/refunds', 'RefundCreateParams', 'refund')
@@ -311,5 +327,6 @@ def cancel(world, call, params, id):
     if row['status'] != 'requires_action':
         raise invalid("Canceling this refund is unsupported.")
     row['status'] = 'canceled'
+    _take_back(world, world.table('charge').get(row['charge']), row)
     world.emit('refund.updated', row)
     return row

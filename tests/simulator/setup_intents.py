@@ -190,17 +190,11 @@ def _attempt(world, intent, method):
     last = world.table('setup_attempt').get(intent['latest_attempt'])
     if last and last['status'] == 'requires_action':
         last['status'] = 'abandoned'
-    type = method['type']
-    details = redirects.details_of(stripe.SetupAttempt, method)
-    if type == 'card':
-        details.update({
-                k: v for k, v in method['card'].items() if k in details})
-        details['network'] = method['card']['brand']
     row = world.create(
         'setup_attempt',
         customer=intent['customer'],
         payment_method=method['id'],
-        payment_method_details={type: details, 'type': type},
+        payment_method_details=_details_of(method),
         setup_intent=intent['id'],
         status='requires_confirmation',
         usage=intent['usage'])
@@ -208,9 +202,20 @@ def _attempt(world, intent, method):
     return row
 
 
+def _details_of(method):
+    type = method['type']
+    details = redirects.details_of(stripe.SetupAttempt, method)
+    if type == 'card':
+        details.update({
+                k: v for k, v in method['card'].items() if k in details})
+        details['network'] = method['card']['brand']
+    return {type: details, 'type': type}
+
+
 def set_up(world, intent, method, raising=False):
     "Keep the payment method, or refuse it"
     behaviour = method.private['behaviour']
+    methods.use(method)
     refused = behaviour.decline and method['type'] == 'card' and (
         not behaviour.attachable)
     if refused:
@@ -219,7 +224,8 @@ def set_up(world, intent, method, raising=False):
             raise intents.refusal(intent, behaviour.decline, method)
         return
     attempt = world.table('setup_attempt').get(intent['latest_attempt'])
-    attempt['status'] = 'succeeded'
+    attempt.update(
+        payment_method_details=_details_of(method), status='succeeded')
     method.private['set_up'] = True
     saved = redirects.complete(
         world, intent, method, attempt, setup_attempt=attempt['id'])
