@@ -24,6 +24,10 @@ class PaymentPartlyPaidError(UserError):
     "A part of the payment has arrived"
 
 
+class StripeKeyError(ValidationError):
+    "A key is none of Stripe, or belongs into another field"
+
+
 class StripeKeyModifiedWarning(UserWarning):
     pass
 

@@ -10,9 +10,11 @@ from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
 from .checkout import CheckoutMixin
-from .common import UNKNOWN, AmountMixin, ErrorMixin, LeaseMixin, new_key
+from .common import (
+    UNKNOWN, AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key)
 from .pay_with import PayWithMixin
 from .retry import RetryMixin
+from .secret import Secret
 from .state import FINAL
 
 
@@ -29,7 +31,7 @@ class Payment(
         metaclass=PoolMeta):
     __name__ = 'account.payment'
 
-    stripe_token = fields.Char(
+    stripe_token = Secret(
         "Stripe Token",
         states={
             'readonly': Eval('state') != 'draft',
@@ -321,7 +323,7 @@ class Payment(
         'stripe_customer_payment_method', 'stripe_intent_status',
         'stripe_charge_id', 'stripe_payment_intent_id')
     def on_change_with_stripe_checkout_needed(self, name=None):
-        if self.process_method != 'stripe':
+        if self.process_method != 'stripe' or not is_readable(self):
             return False
         if self.stripe_intent_status:
             # A saved payment method that waits for its confirmation needs
@@ -341,6 +343,7 @@ class Payment(
     def on_change_with_stripe_capture_needed(self, name=None):
         return bool(
             self.process_method == 'stripe'
+            and is_readable(self)
             and self.stripe_capturable
             and not self.stripe_captured)
 

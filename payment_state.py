@@ -308,10 +308,9 @@ class Payment(metaclass=PoolMeta):
 
     @classmethod
     def _stripe_find_token(cls, account, token):
+        holders = cls.stripe_token.holders(cls, token)
         payments = [
-            p for p in cls.search([
-                    ('stripe_token', '=', token),
-                    ])
+            p for p in cls.search([('id', 'in', holders)])
             if p.stripe_own_account == account]
         return cls.stripe_lock(payments) if payments else []
 

@@ -14,7 +14,7 @@ from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
 from .common import (
-    AmountMixin, ErrorMixin, LeaseMixin, new_key, stripe_amount)
+    AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key, stripe_amount)
 from .retry import RetryMixin
 
 # The types of payment method without a refund of their own, so that Stripe
@@ -164,11 +164,11 @@ class Refund(
 
     @fields.depends('payment', '_parent_payment.company')
     def on_change_with_company(self, name=None):
-        return self.payment.company if self.payment else None
+        return self._payment_value('company')
 
     @fields.depends('payment', '_parent_payment.party')
     def on_change_with_party(self, name=None):
-        return self.payment.party if self.payment else None
+        return self._payment_value('party')
 
     @classmethod
     def search_payment_field(cls, name, clause):
@@ -177,7 +177,7 @@ class Refund(
 
     @fields.depends('payment', '_parent_payment.currency')
     def on_change_with_currency(self, name=None):
-        return self.payment.currency if self.payment else None
+        return self._payment_value('currency')
 
     @fields.depends(
         'payment', 'amount', '_parent_payment.amount',
@@ -185,11 +185,15 @@ class Refund(
     def on_change_payment(self):
         if (self.payment
                 and (self.payment.id or -1) > 0
-                and self.payment.amount is not None
+                and self._payment_value('amount') is not None
                 and self.amount is None):
             left = self._left([self.payment], OPEN)[self.payment.id]
             if left > 0:
                 self.amount = left
+
+    def _payment_value(self, name):
+        if self.payment and is_readable(self.payment, name):
+            return getattr(self.payment, name)
 
     @classmethod
     def view_attributes(cls):

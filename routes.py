@@ -15,9 +15,10 @@ from trytond.routing import Route, Router, Rule
 from trytond.tools import timezone
 from trytond.transaction import Transaction
 
-from .common import attempt
+from .common import attempt, hurried
 from .exceptions import StripeError
 from .gateway import API_BASE, StripeFailure
+from .inquiry import InquiryLimit
 
 logger = logging.getLogger(__name__)
 
@@ -53,18 +54,22 @@ class Routes(Router):
             # nobody needs to be
             set_max_request_size(config.getint('request', 'max_size')),
             with_pool,
-            with_transaction(
-                readonly=False, context={'_skip_warnings': True}),
+            # Somebody waits, and who is silent must not hold this server
+            hurried(),
             ]
+        with_write = with_transaction(
+            readonly=False, context={'_skip_warnings': True})
+        cls._receive_webhook = staticmethod(with_write(_receive_webhook))
+        pages = [*decorators, with_write]
         cls.__routes__.update({
                 'checkout': Route(
                     Rule('checkout/<model>/<id>', methods={'GET'}),
-                    decorators=decorators),
+                    decorators=pages),
                 'checkout_end': Route(
                     Rule('checkout/<model>/<id>/end', methods={'GET'}),
                     # Some payment services send the payer back from a page
                     # without an origin
-                    decorators=[allow_null_origin, *decorators]),
+                    decorators=[allow_null_origin, *pages]),
                 'webhooks_endpoint': Route(
                     Rule('webhook/<account>', methods={'POST'}),
                     Rule('/<database_name>/account_payment_stripe'
@@ -101,22 +106,23 @@ class Routes(Router):
 
     @classmethod
     def webhooks_endpoint(cls, request, pool, account):
-        Account = pool.get('account.payment.stripe.account')
-        account = Account.from_identifier(account)
-        if not account:
-            abort(HTTPStatus.NOT_FOUND)
-        try:
-            event = account.read_webhook(
-                request.get_data(), request.headers.get('Stripe-Signature'))
-        except ValueError as e:
-            logger.info("webhook of account %s: %s", account.id, e)
-            abort(HTTPStatus.BAD_REQUEST)
-        except StripeFailure as e:
-            logger.warning("can not read event for account %s: %s (%s)",
-                account.id, e.code, e.request_id)
-            abort(HTTPStatus.SERVICE_UNAVAILABLE)
-        if Account.webhook([account], event) is False:
-            abort(HTTPStatus.SERVICE_UNAVAILABLE)
+        ask = cls._receive_webhook(request, pool, account)
+        if ask:
+            # No connection to the database waits for Stripe meanwhile
+            try:
+                event = ask()
+            except ValueError as e:
+                logger.info("webhook: %s", e)
+                abort(HTTPStatus.BAD_REQUEST)
+            except InquiryLimit:
+                logger.info("webhook: Stripe has been asked too often")
+                abort(HTTPStatus.TOO_MANY_REQUESTS)
+            except StripeFailure as e:
+                logger.warning(
+                    "webhook: can not read event: %s (%s)",
+                    e.code, e.request_id)
+                abort(HTTPStatus.SERVICE_UNAVAILABLE)
+            cls._receive_webhook(request, pool, account, event)
         return Response(status=HTTPStatus.NO_CONTENT)
 
     @classmethod
@@ -163,6 +169,11 @@ class Routes(Router):
             page['state'] = 'unavailable'
         elif page['state'] == 'open':
             page['state'] = 'unpaid' if end else 'pay'
+        if (page['state'] == 'pay'
+                and not record.stripe_account.publishable_key):
+            logger.error("account %s has no publishable key",
+                record.stripe_account.id)
+            page['state'] = 'unavailable'
         lang = _language(request, pool, record)
         page.update({
                 'nonce': secrets.token_urlsafe(16),
@@ -192,6 +203,28 @@ class Routes(Router):
             if page['state'] == 'unavailable' else HTTPStatus.OK,
             content_type='text/html; charset=utf-8',
             headers=_headers(page['nonce'], page['stripe_js']))
+
+
+def _receive_webhook(request, pool, identifier, event=None):
+    """Apply the event that was posted, or that Stripe was asked for.
+
+    Return None or the function that asks Stripe, with which to come again.
+    """
+    Account = pool.get('account.payment.stripe.account')
+    account = Account.from_identifier(identifier)
+    if not account:
+        abort(HTTPStatus.NOT_FOUND)
+    if event is None:
+        try:
+            event, ask = account.read_webhook(
+                request.get_data(), request.headers.get('Stripe-Signature'))
+        except ValueError as e:
+            logger.info("webhook of account %s: %s", account.id, e)
+            abort(HTTPStatus.BAD_REQUEST)
+        if ask:
+            return ask
+    if Account.webhook([account], event) is False:
+        abort(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _language(request, pool, record):

@@ -34,6 +34,11 @@ TESTS = [
     MODULE + '.tests.test_instructions.InstructionsTestCase',
     MODULE + '.tests.test_payer.PayerTestCase',
     MODULE + '.tests.test_transfer.TransferTestCase',
+    MODULE + '.tests.test_secrets.SecretsTestCase',
+    MODULE + '.tests.test_keys.KeysTestCase',
+    MODULE + '.tests.test_inquiry.InquiryTestCase',
+    MODULE + '.tests.test_inquiry.PageTestCase',
+    MODULE + '.tests.test_access.ClientMethodsTestCase',
     ]
 LEFT_OUT = shutil.ignore_patterns(
     '.git', '.cache', '.venv', '__pycache__', '*.egg-info', 'build')
@@ -346,6 +351,58 @@ MUTATIONS = {
             ("            cls.clear_stripe_caches()\n"
                 "            return True\n", "            return True\n")],
         ['test_removed']),
+    # access
+    'search by a secret': ('account.py', [
+            ("    secret_key = Secret(", "    secret_key = fields.Char(")],
+        ['SecretsTestCase.test_search', 'SecretsTestCase.test_reference']),
+    'search by a checkout id': ('checkout.py', [
+            ("    stripe_checkout_id = Secret(",
+                "    stripe_checkout_id = fields.Char("),
+            ("        holders = cls.stripe_checkout_id.holders(cls, "
+                "checkout_id)\n", ""),
+            ("[('id', 'in', holders)]",
+                "[('stripe_checkout_id', '=', checkout_id)]")],
+        ['SecretsTestCase.test_search', 'SecretsTestCase.test_context']),
+    'order by a secret': ('secret.py', [
+            ("    def convert_order(self, name, tables, Model):\n"
+                "        self._refuse(Model)\n\n", "")],
+        ['SecretsTestCase.test_search', 'SecretsTestCase.test_context']),
+    'print a secret': ('secret.py', [
+            ("if transaction.context and transaction.check_access:",
+                "if False:")],
+        ['SecretsTestCase.test_report']),
+    'show any key to payers': ('secret.py', [
+            ("            return None\n        return value",
+                "            return value\n        return value")],
+        ['KeysTestCase.test_page']),
+    'take any key': ('account_keys.py', [
+            ("            raise StripeKeyError(gettext(",
+                "            return (gettext(")],
+        ['KeysTestCase.test_wrong', 'KeysTestCase.test_earlier',
+            'KeysTestCase.test_one']),
+    'send any key': ('gateway.py', [
+            ("self.sendable = is_plain(key)", "self.sendable = True")],
+        ['KeysTestCase.test_unsendable']),
+    'ask again about unknown events': ('inquiry.py', [
+            ("        inquiries.remember(identifier)\n", "")],
+        ['InquiryTestCase.test_unknown']),
+    'ask as often as strangers like': ('inquiry.py', [
+            ("self._left < 1 or ", "")],
+        ['InquiryTestCase.test_limit', 'InquiryTestCase.test_other']),
+    'let all strangers wait': ('inquiry.py', [
+            (" or self._waiting >= WAITING", "")],
+        ['InquiryTestCase.test_waiting']),
+    'let payers wait': ('routes.py', [
+            ("            hurried(),\n", "")],
+        ['PageTestCase.test_silent']),
+    'wait for a silent Stripe again': ('gateway.py', [
+            ("if started < self._silent_until:", "if False:")],
+        ['InquiryTestCase.test_silent', 'PageTestCase.test_silent']),
+    'tell clients what they may not read': ('common.py', [
+            ("    except AccessError:\n        return False\n",
+                "    except AccessError:\n        return True\n")],
+        ['ClientMethodsTestCase.test_nobody',
+            'ClientMethodsTestCase.test_other_company']),
     }
 
 

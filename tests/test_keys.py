@@ -1,233 +1,240 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-"""What happens when the keys of an account are not the right ones."""
+"""Each key is in its field, and only the one that may be is shown."""
 import uuid
-from decimal import Decimal
 
-from trytond.modules.account_payment_stripe.exceptions import StripeError
+from werkzeug.test import Client
+
+from trytond.exceptions import UserError, UserWarning
 from trytond.pool import Pool
+from trytond.protocols.wrappers import Response
+from trytond.tests.test_tryton import DB_NAME
 from trytond.transaction import Transaction
+from trytond.wsgi import app
 
+from ..exceptions import StripeKeyError
+from ..gateway import StripeDenied
 from .case import StripeTestCase
+
+ACCOUNT = 'account.payment.stripe.account'
+CODE = 'x' * 24
+WRONG = {
+    'secret as publishable': ('sk_test_' + CODE, 'sk_test_' + CODE),
+    'restricted as publishable': ('sk_test_' + CODE, 'rk_test_' + CODE),
+    'swapped': ('pk_test_' + CODE, 'sk_test_' + CODE),
+    'publishable as secret': ('pk_test_' + CODE, 'pk_test_' + CODE),
+    'signing secret': ('whsec_' + CODE, 'pk_test_' + CODE),
+    'no prefix': (CODE, 'pk_test_' + CODE),
+    'upper': ('SK_test_' + CODE, 'pk_test_' + CODE),
+    'test with live': ('sk_test_' + CODE, 'pk_live_' + CODE),
+    'live with test': ('rk_live_' + CODE, 'pk_test_' + CODE),
+    'organization': ('sk_org_live_' + CODE, 'pk_test_' + CODE),
+    'inside space': ('sk_test_x ' + CODE, 'pk_test_' + CODE),
+    'new line': ('sk_test_x\n' + CODE, 'pk_test_' + CODE),
+    'zero width': ('sk_test_' + CODE + '\u200b', 'pk_test_' + CODE),
+    'byte order': ('\ufeffsk_test_' + CODE, 'pk_test_' + CODE),
+    'dash': ('sk_test_' + CODE, 'pk_test_\u2013' + CODE),
+    'quote': ('sk_test_' + CODE, 'pk_test_' + CODE + '\u201d'),
+    'cyrillic': ('sk_test_\u0430' + CODE, 'pk_test_' + CODE),
+    'no-break space': ('sk_test_a\u00a0b', 'pk_test_' + CODE),
+    'control': ('sk_test_\x01' + CODE, 'pk_test_' + CODE),
+    }
+RIGHT = [
+    ('sk_test_' + CODE, 'pk_test_' + CODE),
+    ('rk_test_' + CODE, 'pk_test_' + CODE),
+    ('sk_live_' + CODE, 'pk_live_' + CODE),
+    ('rk_live_' + CODE, 'pk_live_' + CODE),
+    ('sk_org_test_' + CODE, 'pk_test_' + CODE),
+    # Of the time before there were modes in them
+    ('sk_' + CODE, 'pk_' + CODE),
+    ]
 
 
 class KeysTestCase(StripeTestCase):
-    "Test nothing is lost or done twice while the keys are wrong"
+    "Test the keys of accounts"
 
-    def set_key(self, world):
-        "Give the account the secret key of the world"
-        with self.transaction():
-            Account = Pool().get('account.payment.stripe.account')
-            Account.write([Account(self.account)], {
-                    'secret_key': world.secret_key,
-                    'publishable_key': world.publishable_key,
-                    })
+    def keys(self, secret, publishable, **values):
+        return {
+            'secret_key': secret,
+            'publishable_key': publishable,
+            **values,
+            }
 
-    def other_world(self):
-        return self.simulator.account('other-%s' % uuid.uuid4().hex)
+    def store(self, secret, publishable):
+        "Store the keys as an earlier version did"
+        with self.transaction():
+            table = Pool().get(ACCOUNT).__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.secret_key, table.publishable_key],
+                    [secret, publishable], where=table.id == self.account))
 
-    def process(self, **values):
-        Payment = Pool().get('account.payment')
-        payment = self.create_payment(**values)
-        Payment.process([payment])
-        return payment
+    def stored(self, account=None):
+        with self.transaction():
+            Account = Pool().get(ACCOUNT)
+            row, = Account.read(
+                [account or self.account], ['secret_key', 'publishable_key'])
+            return row['secret_key'], row['publishable_key']
 
-    def charge(self):
-        with self.transaction():
-            Pool().get('account.payment').stripe_charge()
+    def write(self, values, client=False):
+        with self.transaction(_check_access=client, _skip_warnings=True):
+            Account = Pool().get(ACCOUNT)
+            Account.write([Account(self.account)], values)
 
-    def send(self):
-        with self.transaction():
-            Pool().get('account.payment.stripe.refund').stripe_create()
+    def test_wrong(self):
+        "Wrong keys are refused in words, that do not tell them"
+        for name, keys in WRONG.items():
+            for client in [True, False]:
+                with self.subTest(name, client=client):
+                    before = self.stored()
+                    with self.assertRaises(StripeKeyError) as cm:
+                        self.write(self.keys(*keys), client)
+                    self.assertNotIn(CODE, str(cm.exception))
+                    self.assertEqual(self.stored(), before)
+                    with self.transaction(
+                            _check_access=client, _skip_warnings=True):
+                        with self.assertRaises(StripeKeyError) as cm:
+                            Pool().get(ACCOUNT).create([
+                                    self.keys(*keys, name="Typed")])
+                        self.assertIn("Typed", str(cm.exception))
+                        self.assertNotIn(CODE, str(cm.exception))
 
-    def approve(self, payment, amount=10):
-        pool = Pool()
-        Refund = pool.get('account.payment.stripe.refund')
-        refund, = Refund.create([{
-                    'payment': payment.id, 'amount': Decimal(amount)}])
-        Refund.submit([refund])
-        Refund.approve([refund])
-        Transaction().tasks.clear()
-        return refund
+    def test_right(self):
+        for keys in RIGHT:
+            with self.subTest(keys):
+                self.write(self.keys(*keys), True)
+                self.assertEqual(self.stored(), keys)
 
-    def test_key_of_other_account(self):
-        "Test payments with a saved card wait for the right key"
+    def test_space(self):
+        "White space around keys goes"
+        self.write({
+                **self.keys(*('\u00a0\t %s\r\n' % k for k in RIGHT[0])),
+                'webhook_signing_secret': ' whsec_x\n',
+                }, True)
+        self.assertEqual(self.stored(), RIGHT[0])
         with self.transaction():
-            customer, method = self.create_customer()
-        self.set_key(self.other_world())
-        with self.transaction():
-            payment = self.process(
-                stripe_customer=customer.id,
-                stripe_customer_payment_method=method)
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.state, 'processing')
-            self.assertEqual(payment.stripe_waiting_for, 'check')
-            self.assertIn("No such customer", payment.stripe_error_message)
-            self.assertTrue(payment.stripe_try_at)
-        self.set_key(self.world)
-        self.charge()
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.state, 'succeeded')
-            self.assertIsNone(payment.stripe_error_message)
+            account = Pool().get(ACCOUNT)(self.account)
+            self.assertEqual(account.webhook_signing_secret, 'whsec_x')
 
-    def test_key_swapped_for_an_hour(self):
-        "Test what was paid is not forgotten while another key is entered"
-        with self.transaction():
-            payment = self.process(
-                stripe_token='tok_visa', stripe_chargeable=True)
-        with self.transaction():
-            refund = self.approve(self.reload(payment))
-            opened = self.create_payment()
-            opened.stripe_checkout([opened])
-            intent = opened.stripe_payment_intent_id
-        self.world.pay(intent)
-        self.set_key(self.other_world())
-        self.send()
-        with self.transaction():
-            Payment = Pool().get('account.payment')
-            with self.assertRaises(StripeError):
-                Payment.draft([self.reload(opened)])
-            Transaction().rollback()
-            refund = refund.__class__(refund.id)
-            self.assertIn(refund.state, {'approved', 'processing'})
-            self.assertTrue(refund.stripe_error_message)
-        self.set_key(self.world)
-        self.send()
-        with self.transaction():
-            self.assertEqual(
-                refund.__class__(refund.id).state, 'succeeded')
-            self.assertEqual(self.reload(payment).amount, Decimal('32.00'))
+    def test_signing_secret(self):
+        "A signing secret that no signature would match is refused"
+        with self.assertRaises(StripeKeyError) as cm:
+            self.write({'webhook_signing_secret': 'whsec_x\u200b'}, True)
+        self.assertIn("ZERO WIDTH SPACE", str(cm.exception))
 
-    def test_failed_event_not_forgotten(self):
-        "Test a failed event that another key does not find is tried again"
-        with self.transaction():
-            Account = Pool().get('account.payment.stripe.account')
-            payment = self.create_payment()
-            payment.stripe_checkout([payment])
-            intent = payment.stripe_payment_intent_id
-        self.world.pay(intent)
-        self.simulator.faults.add('down')
-        with self.transaction():
-            # Its payload has another version so it has to be read
-            event = self.payload('payment_intent.succeeded')
-            event['api_version'] = '2020-08-27'
-            self.assertIs(
-                Account.webhook([Account(self.account)], event), False)
-        self.simulator.faults.clear()
-        self.set_key(self.other_world())
-        with self.transaction():
-            Event = Pool().get('account.payment.stripe.event')
-            Event.try_failed(Account(self.account))
-        with self.transaction():
-            record, = Event.search([('identifier', '=', event['id'])])
-            self.assertEqual(record.state, 'failed')
-            self.assertTrue(record.try_at)
-        self.set_key(self.world)
-        with self.transaction():
-            Event.try_failed(Account(self.account))
-        with self.transaction():
-            self.assertEqual(Event(record.id).state, 'applied')
-            self.assertEqual(Event(record.id).record, self.reload(payment))
-            self.assertEqual(self.reload(payment).state, 'succeeded')
+    def test_one(self):
+        "One key is compared with the other that is stored"
+        self.write(self.keys(*RIGHT[0]))
+        for values in [
+                {'secret_key': 'sk_live_' + CODE},
+                {'publishable_key': 'pk_live_' + CODE}]:
+            with self.assertRaises(StripeKeyError):
+                self.write(values, True)
+            with self.assertRaises(StripeKeyError):
+                self.write(values)
 
-    def test_journal_of_other_account(self):
-        "Test what is at Stripe is looked up with its own account"
+    def test_warning(self):
+        "A key is told to be wrong before it is asked to be confirmed"
+        with self.transaction(_check_access=True):
+            Account = Pool().get(ACCOUNT)
+            account = Account(self.account)
+            with self.assertRaises(StripeKeyError):
+                Account.write([account], {'secret_key': 'pk_test_x'})
+            with self.assertRaises(UserWarning):
+                Account.write([account], {'secret_key': 'sk_test_x'})
+            Account.write([account], {
+                    'secret_key': ' %s ' % self.world.secret_key})
+
+    def test_earlier(self):
+        "Accounts of earlier versions go on, but who edits them is told"
+        for name, keys in WRONG.items():
+            with self.subTest(name):
+                self.store(*keys)
+                with self.assertRaises(StripeKeyError):
+                    self.write({'name': "Renamed"}, True)
+                with self.transaction():
+                    Account = Pool().get(ACCOUNT)
+                    Account.fetch_events([Account(self.account)])
+                    Account.new_identifier([Account(self.account)])
+                self.assertEqual(self.stored(), keys)
+                self.write(self.keys(*RIGHT[0]), True)
+                self.write({'name': "Renamed"}, True)
+
+    def test_unsendable(self):
+        "A key that can not be sent is a wrong key, Stripe was not silent"
+        for secret in [
+                'sk_test_\u200b', 'sk_test_\u0430', 'sk_test_a b',
+                'sk_test_a\r\nX-Y: z', 'sk_test_\x01', 'sk_test_\u00e9', '']:
+            self.store(secret, 'pk_test_x')
+            with self.subTest(secret), self.transaction():
+                Account = Pool().get(ACCOUNT)
+                with self.assertRaises(StripeDenied) as cm:
+                    Account(self.account).gateway.events.list(limit=1)
+                if secret:
+                    self.assertNotIn(secret, str(cm.exception))
+                payment = self.create_payment()
+                with self.assertRaises(UserError) as cm:
+                    payment.stripe_checkout([payment])
+                self.assertNotIn("reached", str(cm.exception))
+                Account.fetch_events([Account(self.account)])
+                self.assertTrue(Account(self.account).error_message)
+
+    def test_page(self):
+        "No page shows a key that is not publishable, whoever wrote it"
         with self.transaction():
             pool = Pool()
-            Account = pool.get('account.payment.stripe.account')
-            Journal = pool.get('account.payment.journal')
-            payment = self.process(
-                stripe_token='tok_visa', stripe_chargeable=True)
-            opened = self.create_payment()
-            opened.stripe_checkout([opened])
-            intent = opened.stripe_payment_intent_id
-        other = self.other_world()
-        with self.transaction():
-            account, = Account.create([{
-                        'name': "Other",
-                        'secret_key': other.secret_key,
-                        'publishable_key': other.publishable_key,
+            ActionReport = pool.get('ir.action.report')
+            Customer = pool.get('account.payment.stripe.customer')
+            Payment = pool.get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            customer, = Customer.create([{
+                        'party': self.party,
+                        'stripe_account': self.account,
                         }])
-            Journal.write([Journal(self.journal)], {
-                    'stripe_account': account.id})
-        with self.transaction():
-            refund = self.approve(self.reload(payment))
-        self.send()
-        with self.transaction():
-            self.assertEqual(
-                refund.__class__(refund.id).state, 'succeeded')
-            self.assertEqual(self.reload(payment).amount, Decimal('32.00'))
-        self.world.pay(intent)
-        with self.transaction():
-            Account.fetch_events([Account(self.account)])
-        with self.transaction():
-            opened = self.reload(opened)
-            self.assertEqual(opened.state, 'succeeded')
-            self.assertEqual(opened.stripe_own_account.id, self.account)
-            # A refund in the dashboard arrives as well
-            self.client.refunds.create(
-                payment_intent=opened.stripe_payment_intent_id, amount=100)
-            Account.fetch_events([Account(self.account)])
-        with self.transaction():
-            self.assertEqual(self.reload(opened).amount, Decimal('41.00'))
-            new = self.process(
-                stripe_token='tok_visa', stripe_chargeable=True)
-        with self.transaction():
-            self.assertEqual(self.reload(new).stripe_own_account, account)
-        self.assertEqual([m['amount'] for m in other.ledger()], [4200])
-        self.assertEqual(
-            [m['amount'] for m in self.world.ledger()],
-            [4200, -1000, 4200, -100])
+            Customer.stripe_checkout([customer])
+            paths = ['/%s/r/account_payment_stripe/checkout/%s/%s' % (
+                    DB_NAME, r.__name__, r.stripe_checkout_id)
+                for r in [payment, customer]]
+            action, = ActionReport.search([
+                    ('report_name', '=', 'account.payment.stripe.checkout'),
+                    ])
+            action_id = action.id
+        client = Client(app, Response)
+        own = self.stored()[1]
 
-    def test_missing_permission(self):
-        "Test what needs no missing permission goes on"
+        def check():
+            for path in paths:
+                for end in ['', '/end']:
+                    self.store(self.world.secret_key, own)
+                    page = client.get(path + end).get_data(as_text=True)
+                    if not end:
+                        self.assertIn(own, page)
+                    for key in [
+                            self.world.secret_key,
+                            'sk_live_' + uuid.uuid4().hex,
+                            'rk_live_' + uuid.uuid4().hex,
+                            uuid.uuid4().hex,
+                            'pk_test_\u201d' + uuid.uuid4().hex]:
+                        self.store(self.world.secret_key, key)
+                        response = client.get(path + end)
+                        page = response.get_data(as_text=True)
+                        self.assertNotIn(key, page)
+                        self.assertNotIn(key[8:], page)
+                        if not end:
+                            self.assertEqual(response.status_code, 503)
+        check()
         with self.transaction():
-            Payment = Pool().get('account.payment')
-            paid = self.process(
-                stripe_token='tok_visa', stripe_chargeable=True)
-        with self.transaction():
-            refunds = [
-                self.approve(self.reload(paid), amount=1) for _ in range(5)]
-            payments = self.create_payments(
-                10, stripe_token='tok_visa', stripe_chargeable=True)
-            Payment.process(payments)
-            Transaction().tasks.clear()
-        self.simulator.faults.add('403', 'POST /v1/payment_methods')
-        self.charge()
-        self.send()
-        with self.transaction():
-            Account = Pool().get('account.payment.stripe.account')
-            self.assertEqual(
-                {r.__class__(r.id).state for r in refunds}, {'succeeded'})
-            self.assertEqual(
-                {self.reload(p).stripe_waiting_for for p in payments},
-                {'account'})
-            self.assertTrue(Account(self.account).error_message)
-        # It was asked for once in the run
-        self.assertEqual(
-            len([r for r in self.requests('POST', '/v1/payment_methods')
-                    if r['status'] == 403]), 1)
-        self.simulator.faults.clear()
-        self.charge()
-        with self.transaction():
-            self.assertEqual(
-                {self.reload(p).state for p in payments}, {'succeeded'})
-            self.assertIsNone(Account(self.account).error_message)
-
-    def test_refused_key_mended(self):
-        "Test the next run goes on after a key that was refused for long"
-        with self.transaction():
-            paid = self.process(
-                stripe_token='tok_visa', stripe_chargeable=True)
-        with self.transaction():
-            refund = self.approve(self.reload(paid))
-        self.simulator.faults.add('401')
-        for _ in range(6):
-            self.send()
-        self.simulator.faults.clear()
-        self.send()
-        with self.transaction():
-            self.assertEqual(
-                refund.__class__(refund.id).state, 'succeeded')
+            ActionReport = Pool().get('ir.action.report')
+            ActionReport.write([ActionReport(action_id)], {
+                    'report_content_custom': (
+                        b"<p>${record.stripe_account.publishable_key}"
+                        b"${data['page']['publishable_key']}</p>"),
+                    })
+        try:
+            check()
+        finally:
+            with self.transaction():
+                ActionReport = Pool().get('ir.action.report')
+                ActionReport.write([ActionReport(action_id)], {
+                        'report_content_custom': None,
+                        })
