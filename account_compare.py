@@ -184,7 +184,7 @@ class Account(metaclass=PoolMeta):
             for payment in Payment.search([
                         (name, 'in', list(by_id)),
                         ], order=[('id', 'ASC')]):
-                if payment.journal.stripe_account.id == account_id:
+                if payment.stripe_own_account.id == account_id:
                     payments[by_id[getattr(payment, name)]].append(payment)
         return payments
 
