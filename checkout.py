@@ -7,11 +7,12 @@ from trytond.i18n import gettext
 from trytond.model import ModelView, fields
 from trytond.pool import Pool
 from trytond.report import Report
-from trytond.transaction import Transaction
+from trytond.transaction import Transaction, without_check_access
 
 from .common import failure_message, is_key, new_key
 from .exceptions import StripeError
 from .gateway import StripeFailure
+from .secret import Secret
 
 MODULE = 'account_payment_stripe'
 
@@ -22,7 +23,7 @@ class CheckoutMixin:
     stripe_checkout_needed = fields.Function(
         fields.Boolean("Stripe Checkout Needed"),
         'on_change_with_stripe_checkout_needed')
-    stripe_checkout_id = fields.Char(
+    stripe_checkout_id = Secret(
         "Stripe Checkout ID", readonly=True, strip=False)
 
     @classmethod
@@ -79,8 +80,8 @@ class CheckoutMixin:
 
     @property
     def stripe_checkout_result(self):
-        """Return what the payer is told: 'open', 'succeeded', 'processing',
-        'authorized', 'closed' or 'unavailable'."""
+        """Return what the payer is told: 'open', 'waiting', 'succeeded',
+        'processing', 'authorized', 'closed' or 'unavailable'."""
         raise NotImplementedError
 
     @property
@@ -98,6 +99,8 @@ class CheckoutMixin:
         "The URL to which Stripe sends the payer back"
         return self._stripe_checkout_url('checkout_end')
 
+    # Whoever the user is
+    @without_check_access
     def _stripe_checkout_url(self, endpoint):
         if not self.stripe_checkout_id:
             return ''
@@ -111,9 +114,8 @@ class CheckoutMixin:
         "Return the record of the checkout page or None"
         if not is_key(checkout_id):
             return
-        for record in cls.search([
-                    ('stripe_checkout_id', '=', checkout_id),
-                    ]):
+        holders = cls.stripe_checkout_id.holders(cls, checkout_id)
+        for record in cls.search([('id', 'in', holders)]):
             if hmac.compare_digest(
                     record.stripe_checkout_id.encode(), checkout_id.encode()):
                 return record

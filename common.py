@@ -7,6 +7,7 @@ import uuid
 from collections import defaultdict
 from contextlib import contextmanager
 from decimal import Decimal
+from contextvars import ContextVar
 from weakref import WeakKeyDictionary
 
 from sql import For
@@ -15,6 +16,7 @@ from trytond import backend, config
 from trytond.exceptions import UserError
 from trytond.i18n import gettext
 from trytond.model import Model, fields
+from trytond.model.exceptions import AccessError
 from trytond.pyson import Eval
 from trytond.transaction import Transaction, TransactionError
 
@@ -22,7 +24,7 @@ from .amount import (
     AmountError, exact, from_stripe, max_digits, to_stripe)
 from .batch import locked
 from .exceptions import StripeAmountError
-from .gateway import StripeDenied, StripeUnavailable
+from .gateway import StripeDenied, StripeKeyReused, StripeUnavailable
 
 # What Stripe says that the model has no name for
 UNKNOWN = 'unknown'
@@ -30,6 +32,7 @@ _NOT_IN_CHAR = dict.fromkeys(map(ord, fields.Char.forbidden_chars + '\0'), ' ')
 _EPOCH = dt.datetime(1970, 1, 1)
 # The context is no place for it, as the tasks that are queued inherit it
 _told = WeakKeyDictionary()
+_hurried = ContextVar('hurried', default=False)
 
 
 def from_timestamp(seconds):
@@ -79,6 +82,8 @@ def failure_message(failure):
         return gettext('account_payment_stripe.msg_stripe_unavailable')
     elif isinstance(failure, StripeDenied):
         return gettext('account_payment_stripe.msg_stripe_denied')
+    elif isinstance(failure, StripeKeyReused):
+        return gettext('account_payment_stripe.msg_stripe_key_reused')
     return failure.message
 
 
@@ -96,6 +101,22 @@ def error_message(error):
         error=error.__class__.__name__)
 
 
+def is_readable(record, *names):
+    """Return if the user may read the fields of the record, if access is
+    checked at all.
+
+    Clients call the methods of on_change and selections of any record, for
+    which Tryton checks nothing.
+    """
+    if not Transaction().check_access or record.id is None or record.id < 0:
+        return True
+    try:
+        record.__class__.read([record.id], ['id', *names])
+    except AccessError:
+        return False
+    return True
+
+
 @contextmanager
 def told_by_stripe():
     "Let payments take the state that Stripe told, without asking it again"
@@ -110,6 +131,20 @@ def told_by_stripe():
 
 def is_told_by_stripe():
     return bool(_told.get(Transaction()))
+
+
+@contextmanager
+def hurried():
+    "Let accounts talk to Stripe through the gateway that gives up soon"
+    token = _hurried.set(True)
+    try:
+        yield
+    finally:
+        _hurried.reset(token)
+
+
+def is_hurried():
+    return _hurried.get()
 
 
 def take_locks(locks):

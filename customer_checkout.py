@@ -7,6 +7,7 @@ from trytond.pool import PoolMeta
 from .gateway import StripeKeyReused, StripeRefused
 from .sources import read_owner
 from .state import KNOWN
+from .state import instructions
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,10 @@ class Customer(metaclass=PoolMeta):
             self.__class__.__queue__.find_identical([self])
         elif intent['status'] not in KNOWN:
             return {'result': 'unavailable'}
+        elif intent['status'] == 'processing':
+            return {'result': 'processing'}
+        elif waiting := instructions(intent):
+            return {'result': 'waiting', **waiting}
 
     @property
     def stripe_language(self):
@@ -94,18 +99,36 @@ class Customer(metaclass=PoolMeta):
             return 'open'
         return 'succeeded'
 
-    def stripe_checkout_page(self):
-        "Return what the checkout page needs from Stripe"
+    def stripe_checkout_page(self, other=False):
+        """Return what the checkout page needs from Stripe.
+
+        other: if another payment method shall be saved than the one that
+        waits.
+        """
         intent = self.stripe_ensure_intent()
         if intent['status'] == 'processing':
             return {'result': 'processing'}
         elif intent['status'] not in KNOWN:
             return {'result': 'unavailable'}
+        waiting = instructions(intent)
+        if waiting and not other:
+            return {'result': 'waiting', **waiting}
         return {
             'mode': 'setup',
             'client_secret': intent['client_secret'],
             'customer_secret': None,
             }
+
+    @classmethod
+    def stripe_on_detached(cls, account, event):
+        "The payer may have removed a payment method at the checkout page"
+        before = event['data'].get('previous_attributes') or {}
+        if before.get('customer') and cls.search([
+                    ('stripe_account', '=', account.id),
+                    ('stripe_customer_id', '=', before['customer']),
+                    ], limit=1):
+            cls.clear_stripe_caches()
+            return True
 
     @classmethod
     def stripe_on_setup_intent(cls, account, event):

@@ -47,6 +47,11 @@ HANDLERS = {
     'refund.updated': ('account.payment', 'stripe_on_refund'),
     'refund.failed': ('account.payment', 'stripe_on_refund'),
     'charge.dispute.created': ('account.payment', 'stripe_on_dispute'),
+    'charge.dispute.updated': ('account.payment', 'stripe_on_dispute'),
+    'charge.dispute.funds_withdrawn': (
+        'account.payment', 'stripe_on_dispute'),
+    'charge.dispute.funds_reinstated': (
+        'account.payment', 'stripe_on_dispute'),
     'charge.dispute.closed': ('account.payment', 'stripe_on_dispute'),
     'source.chargeable': ('account.payment', 'stripe_on_source'),
     'source.failed': ('account.payment', 'stripe_on_source'),
@@ -59,6 +64,12 @@ HANDLERS = {
         'account.payment', 'stripe_on_payment_intent'),
     'payment_intent.canceled': (
         'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.requires_action': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.partially_funded': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_method.detached': (
+        'account.payment.stripe.customer', 'stripe_on_detached'),
     'setup_intent.succeeded': (
         'account.payment.stripe.customer', 'stripe_on_setup_intent'),
     'setup_intent.canceled': (
@@ -224,12 +235,9 @@ class Event(ModelSQL, ModelView):
         """Do what other people's servers may refuse, after what Stripe said
         has been committed."""
         Payment = Pool().get('account.payment')
-        payments = [
-            r for result in results if isinstance(result, list)
-            for r in result
-            if isinstance(r, Payment) and r.stripe_to_mail]
-        if payments:
-            attempt(lambda: Payment.__queue__.stripe_mail(payments))
+        Payment.stripe_queue_mail([
+                r for result in results if isinstance(result, list)
+                for r in result if isinstance(r, Payment)])
 
     @classmethod
     def search_known(cls, account, events):

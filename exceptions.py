@@ -20,5 +20,17 @@ class PaymentPaidError(UserError):
     "The payment has been paid meanwhile"
 
 
+class PaymentPartlyPaidError(UserError):
+    "A part of the payment has arrived"
+
+
+class StripeKeyError(ValidationError):
+    "A key is none of Stripe, or belongs into another field"
+
+
 class StripeKeyModifiedWarning(UserWarning):
+    pass
+
+
+class StripeTransferWarning(UserWarning):
     pass

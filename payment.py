@@ -10,9 +10,11 @@ from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
 from .checkout import CheckoutMixin
-from .common import UNKNOWN, AmountMixin, ErrorMixin, LeaseMixin, new_key
+from .common import (
+    UNKNOWN, AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key)
 from .pay_with import PayWithMixin
 from .retry import RetryMixin
+from .secret import Secret
 from .state import FINAL
 
 
@@ -29,7 +31,7 @@ class Payment(
         metaclass=PoolMeta):
     __name__ = 'account.payment'
 
-    stripe_token = fields.Char(
+    stripe_token = Secret(
         "Stripe Token",
         states={
             'readonly': Eval('state') != 'draft',
@@ -106,7 +108,20 @@ class Payment(
         states=_shown('stripe_refunded_amount'))
     stripe_lost_amount = Monetary(
         "Lost in Disputes", currency='currency', digits='currency',
-        readonly=True, states=_shown('stripe_lost_amount'))
+        readonly=True, states=_shown('stripe_lost_amount'),
+        help="The amount that disputes took and did not give back.")
+    stripe_disputed_amount = Monetary(
+        "At Risk in Disputes", currency='currency', digits='currency',
+        readonly=True, states=_shown('stripe_disputed_amount'),
+        help="The amount that is withheld until the bank has decided.")
+    stripe_transferred_amount = Monetary(
+        "Received so Far", currency='currency', digits='currency',
+        readonly=True, states=_shown('stripe_transferred_amount'),
+        help="The part of the amount that has arrived by bank transfer.")
+    stripe_method_type = fields.Char(
+        "Paid with", readonly=True, strip=False,
+        states=_shown('stripe_method_type'),
+        help="Stripe's name of the type of payment method.")
     stripe_refunds = fields.One2Many(
         'account.payment.stripe.refund', 'payment', "Stripe Refunds",
         # The party and company are those of the payment
@@ -130,6 +145,7 @@ class Payment(
     stripe_waiting_for = fields.Selection([
             (None, ""),
             ('payer', "Payer"),
+            ('transfer', "Payer's Transfer"),
             ('stripe', "Answer from Stripe"),
             ('account', "Valid Secret Key"),
             ('settlement', "Settlement"),
@@ -307,7 +323,7 @@ class Payment(
         'stripe_customer_payment_method', 'stripe_intent_status',
         'stripe_charge_id', 'stripe_payment_intent_id')
     def on_change_with_stripe_checkout_needed(self, name=None):
-        if self.process_method != 'stripe':
+        if self.process_method != 'stripe' or not is_readable(self):
             return False
         if self.stripe_intent_status:
             # A saved payment method that waits for its confirmation needs
@@ -327,6 +343,7 @@ class Payment(
     def on_change_with_stripe_capture_needed(self, name=None):
         return bool(
             self.process_method == 'stripe'
+            and is_readable(self)
             and self.stripe_capturable
             and not self.stripe_captured)
 
@@ -385,7 +402,9 @@ class Payment(
             'stripe_error_message', 'stripe_error_code', 'stripe_error_param',
             'stripe_dispute_reason', 'stripe_dispute_status',
             'stripe_capturable_amount', 'stripe_captured_amount',
-            'stripe_refunded_amount', 'stripe_lost_amount', 'stripe_refunds',
+            'stripe_refunded_amount', 'stripe_lost_amount',
+            'stripe_disputed_amount', 'stripe_refunds',
+            'stripe_transferred_amount', 'stripe_method_type',
             'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
             'stripe_leased_until', 'stripe_state_at', 'stripe_intent_account',
             'stripe_former_intent_id', 'stripe_mail_error',

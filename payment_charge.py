@@ -14,7 +14,7 @@ from .pace import paced
 from .payment_state import FIRST_LOOK, LAST_LOOK
 from .policy import Meaning, meaning_of
 from .run import Run
-from .state import PaymentState
+from .state import OPEN, PaymentState
 
 # How often to read again without the row locked
 READS = 3
@@ -154,6 +154,26 @@ class Payment(metaclass=PoolMeta):
         "If it is known what there is of the payment at Stripe"
         return bool(self.stripe_payment_intent_id or self.stripe_charge_id)
 
+    @classmethod
+    def stripe_domain_account(cls, accounts):
+        "Return the domain of the payments that are at the accounts"
+        ids = [a.id for a in accounts]
+        return ['OR',
+            ('stripe_intent_account', 'in', ids),
+            [
+                ('stripe_intent_account', '=', None),
+                ('journal.stripe_account', 'in', ids),
+                ],
+            ]
+
+    @classmethod
+    def stripe_domain_stopped(cls, accounts):
+        return [
+            ('state', '=', 'processing'),
+            ('stripe_waiting_for', 'in', list(set(WAITS_FOR.values()))),
+            cls.stripe_domain_account(accounts),
+            ]
+
     @property
     def stripe_is_carried(self):
         return self.state == 'processing'
@@ -225,6 +245,11 @@ class Payment(metaclass=PoolMeta):
             state = payment.stripe_apply(state)
             if not state:
                 return
+            if state.status in OPEN:
+                yield from cls._stripe_make_method(id_, gateway)
+                payment = cls._stripe_hold(id_)
+                if not payment:
+                    return
         if payment._stripe_may_confirm(state):
             state = yield from cls._stripe_confirm(id_, gateway, state)
             payment = cls.stripe_browse(id_)
@@ -252,6 +277,24 @@ class Payment(metaclass=PoolMeta):
         return payment, state
 
     @classmethod
+    def _stripe_make_method(cls, id_, gateway):
+        "Make the payment method of the token of a card, if there is one"
+        payment = cls.stripe_browse(id_)
+        token = payment.stripe_token
+        if (not (token or '').startswith('tok_')
+                or not payment.stripe_chargeable
+                or payment.stripe_payment_method_id):
+            return
+        method = yield paced(
+            gateway.payment_methods.create,
+            type='card', card={'token': token},
+            idempotency_key='%s-method-%s' % (
+                payment.stripe_create_key, _digest(token)))
+        payment = cls._stripe_hold(id_)
+        if payment and payment.stripe_token == token:
+            payment.stripe_store(stripe_payment_method_id=method['id'])
+
+    @classmethod
     def _stripe_create(cls, id_, gateway):
         """Return the state of the new unconfirmed intent.
 
@@ -259,19 +302,10 @@ class Payment(metaclass=PoolMeta):
         """
         cls._set_stripe_key([cls.stripe_browse(id_)])
         payment = cls.stripe_browse(id_)
-        if (payment.stripe_token
-                and payment.stripe_chargeable
-                and payment.stripe_token.startswith('tok_')
-                and not payment.stripe_payment_method_id):
-            method = yield paced(
-                gateway.payment_methods.create,
-                type='card', card={'token': payment.stripe_token},
-                idempotency_key='%s-method-%s' % (
-                    payment.stripe_create_key, _digest(payment.stripe_token)))
-            payment = cls._stripe_hold(id_)
-            if not payment:
-                return
-            payment.stripe_store(stripe_payment_method_id=method['id'])
+        yield from cls._stripe_make_method(id_, gateway)
+        payment = cls._stripe_hold(id_)
+        if not payment:
+            return
         if not payment.stripe_method:
             payment._stripe_look_later(stripe_waiting_for='payer')
             return

@@ -4,6 +4,7 @@ import logging
 
 from trytond.pool import PoolMeta
 
+from .amount import from_stripe
 from .batch import together
 from .gateway import StripeFailure
 from .pace import call_now
@@ -48,6 +49,9 @@ class Payment(metaclass=PoolMeta):
             return 'succeeded'
         elif self.state not in {'submitted', 'approved', 'processing'}:
             return 'closed'
+        elif (self.stripe_waiting_for == 'transfer'
+                and self.stripe_intent_status == 'requires_action'):
+            return 'waiting'
         return {
             'succeeded': 'succeeded',
             'processing': 'processing',
@@ -57,39 +61,82 @@ class Payment(metaclass=PoolMeta):
                 self.stripe_intent_status,
                 'open' if self.stripe_is_clear else 'unavailable')
 
-    def stripe_checkout_page(self):
-        "Return what the checkout page needs from Stripe"
+    def stripe_checkout_page(self, other=False):
+        """Return what the checkout page needs from Stripe.
+
+        other: if the payer wants to pay otherwise than with what is waited
+        for.
+        """
         intent = self.stripe_ensure_intent()
         result = self.stripe_checkout_result
-        if result != 'open':
+        if result == 'waiting':
+            state = PaymentState.from_intent(intent)
+            if not other or state.transferred:
+                return self._stripe_waiting_page(state)
+        elif result != 'open':
             return {'result': result}
         return {
+            'result': 'open',
             'mode': 'payment',
             'client_secret': intent['client_secret'],
-            'customer_secret': self._stripe_customer_secret(),
+            'customer_secret': self._stripe_customer_secret(intent),
             }
 
-    def _stripe_customer_secret(self):
-        "Return what lets the payer choose and save payment methods"
-        if not (self.stripe_customer
-                and self.stripe_customer.stripe_customer_id):
+    def _stripe_waiting_page(self, state):
+        """Return what the page tells a payer who has still to transfer money.
+
+        The amounts are Decimal, None if Stripe does not tell them.
+        """
+        currency = self.currency.code
+        remaining = transferred = None
+        if state.transferred:
+            remaining = from_stripe(state.amount_remaining, currency)
+            transferred = from_stripe(state.transferred, currency)
+        return {
+            'result': 'waiting',
+            'waits_for': state.waits_for,
+            'instructions_url': state.instructions_url,
+            'waits_until': state.waits_until,
+            'remaining': remaining,
+            'transferred': transferred,
+            }
+
+    def stripe_session_params(self, customer_id):
+        """Return the parameters of the customer session of the page, which
+        lets the payer choose, save and remove payment methods.
+
+        customer_id: that of the intent.
+        https://docs.stripe.com/api/customer_sessions/create
+        """
+        remove = self.stripe_own_account.payment_method_remove
+        return {
+            'customer': customer_id,
+            'components': {
+                'payment_element': {
+                    'enabled': True,
+                    'features': {
+                        'payment_method_redisplay': 'enabled',
+                        'payment_method_redisplay_limit': 10,
+                        # Those made by the API are unspecified
+                        'payment_method_allow_redisplay_filters': [
+                            'always', 'limited', 'unspecified'],
+                        'payment_method_save': 'enabled',
+                        'payment_method_save_usage': 'off_session',
+                        'payment_method_remove': (
+                            'enabled' if remove else 'disabled'),
+                        },
+                    },
+                },
+            }
+
+    def _stripe_customer_secret(self, intent):
+        "Return the client secret of the session, None if there is none"
+        # What the record says may have changed since the intent was made
+        if not intent['customer']:
             return
         try:
-            session = self.stripe_account.gateway.customer_sessions.create(
-                customer=self.stripe_customer.stripe_customer_id,
-                components={
-                    'payment_element': {
-                        'enabled': True,
-                        'features': {
-                            'payment_method_redisplay': 'enabled',
-                            # Those made by the API are unspecified
-                            'payment_method_allow_redisplay_filters': [
-                                'always', 'limited', 'unspecified'],
-                            'payment_method_save': 'enabled',
-                            'payment_method_save_usage': 'off_session',
-                            },
-                        },
-                    })
+            session = self.stripe_own_account.gateway.customer_sessions.create(
+                **self.stripe_session_params(intent['customer']))
         except StripeFailure as e:
             # It can be paid without
             logger.warning("no customer session for %s: %s (%s)",
@@ -98,8 +145,11 @@ class Payment(metaclass=PoolMeta):
         return session['client_secret']
 
     def stripe_end_checkout(self):
-        if self.stripe_payment_intent_id:
-            self.stripe_apply(self.stripe_read(), sure=True)
-            if self.stripe_customer:
-                # The payment method may have been saved
-                self.stripe_customer.clear_stripe_caches()
+        if not self.stripe_payment_intent_id:
+            return
+        state = self.stripe_apply(self.stripe_read(), sure=True)
+        if self.stripe_customer:
+            # The payment method may have been saved
+            self.stripe_customer.clear_stripe_caches()
+        if state and self.stripe_checkout_result == 'waiting':
+            return self._stripe_waiting_page(state)

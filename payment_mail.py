@@ -72,6 +72,15 @@ class Payment(metaclass=PoolMeta):
                 server.close()
 
     @classmethod
+    def stripe_queue_mail(cls, payments):
+        """Queue the e-mails of those of the payments that are marked for it.
+
+        Commits before, what Stripe said of them.
+        """
+        if marked := [p for p in payments if p.stripe_to_mail]:
+            attempt(lambda: cls.__queue__.stripe_mail(marked))
+
+    @classmethod
     def _stripe_mail_later(cls, id_, error):
         "Mark the payment again, as the mail server does not answer"
         logger.warning("cannot send e-mails: %s", error)

@@ -121,15 +121,20 @@ class Payment(metaclass=PoolMeta):
         amounts = {
             'stripe_captured_amount': state.captured,
             'stripe_capturable_amount': state.capturable,
+            'stripe_transferred_amount': state.transferred,
             }
         if state.complete:
-            amounts.update({
-                    'stripe_refunded_amount': state.refunded,
-                    'stripe_lost_amount': state.lost,
-                    })
+            amounts['stripe_refunded_amount'] = state.refunded
+            if self._stripe_tells_disputes(state):
+                amounts.update({
+                        'stripe_lost_amount': state.lost,
+                        'stripe_disputed_amount': state.at_risk,
+                        })
         code, digits = self.currency.code, self.currency.digits
         values = {
             n: from_stripe(a, code, digits) for n, a in amounts.items()}
+        if not state.transferred:
+            values['stripe_transferred_amount'] = None
         # The currency may have had more digits when the others were stored
         for name in AMOUNTS - values.keys():
             amount = getattr(self, name)

@@ -27,7 +27,8 @@ WAITING_FOR = {
     }
 AMOUNTS = frozenset([
         'amount', 'stripe_captured_amount', 'stripe_capturable_amount',
-        'stripe_refunded_amount', 'stripe_lost_amount'])
+        'stripe_transferred_amount', 'stripe_refunded_amount',
+        'stripe_lost_amount', 'stripe_disputed_amount'])
 # When to look at Stripe whether a payment went on without an event
 FIRST_LOOK = dt.timedelta(hours=1)
 LAST_LOOK = dt.timedelta(days=1)
@@ -57,8 +58,10 @@ class Payment(metaclass=PoolMeta):
             state.status == 'requires_payment_method'
             and state.error_message
             # Those at the checkout page are told there
-            and self.stripe_intent_status in {
-                'requires_confirmation', 'processing'})
+            and (self.stripe_intent_status in {
+                    'requires_confirmation', 'processing'}
+                or (self.stripe_waiting_for == 'transfer'
+                    and state.expired)))
         values = self._stripe_state_values(state)
         if refused:
             if self.stripe_fails_at_once:
@@ -91,6 +94,8 @@ class Payment(metaclass=PoolMeta):
             }
         if state.currency:
             values['stripe_currency'] = state.currency
+        if state.method_type or state.charge != self.stripe_charge_id:
+            values['stripe_method_type'] = state.method_type
         if state.intent:
             values['stripe_payment_intent_id'] = state.intent
             values['stripe_former_intent_id'] = state.intent
@@ -101,7 +106,7 @@ class Payment(metaclass=PoolMeta):
         if state.at is not None:
             at = from_timestamp(state.at.last)
             values['stripe_state_at'] = max(self.stripe_state_at or at, at)
-        if state.complete and state.dispute_status:
+        if state.complete and self._stripe_tells_disputes(state):
             values.update({
                     'stripe_dispute_reason': state.dispute_reason,
                     'stripe_dispute_status': state.dispute_status,
@@ -116,7 +121,8 @@ class Payment(metaclass=PoolMeta):
                     'stripe_error_param': state.error_param,
                     })
         # What the payment waits for
-        waiting_for = WAITING_FOR.get(state.status)
+        waiting_for = (
+            'transfer' if state.waits_for else WAITING_FOR.get(state.status))
         if waiting_for != self.stripe_waiting_for:
             values['stripe_tries'] = 0
         values['stripe_waiting_for'] = waiting_for
@@ -131,6 +137,10 @@ class Payment(metaclass=PoolMeta):
             values.update(self._stripe_review_values(
                     problem or self._stripe_unknown_message(state)))
         return values
+
+    def _stripe_tells_disputes(self, state):
+        "Return if the disputes were looked for: none is ever gone"
+        return state.dispute_status or not self.stripe_dispute_status
 
     @property
     def stripe_left_amount(self):
@@ -186,15 +196,17 @@ class Payment(metaclass=PoolMeta):
             with payments[0]._stripe_moving():
                 cls.succeed(payments)
 
-    def stripe_read(self):
+    def stripe_read(self, disputed=False):
         """Return the complete PaymentState.
 
+        disputed: if there is a dispute that may not be known yet.
         Raises StripeFailure.
         """
         return PaymentState.read(
             self.stripe_own_account.gateway,
             intent=self.stripe_payment_intent_id,
-            charge=self.stripe_charge_id)
+            charge=self.stripe_charge_id,
+            disputed=disputed or bool(self.stripe_dispute_status))
 
     @classmethod
     def stripe_note_unapplied(cls, id_, error):
@@ -296,10 +308,9 @@ class Payment(metaclass=PoolMeta):
 
     @classmethod
     def _stripe_find_token(cls, account, token):
+        holders = cls.stripe_token.holders(cls, token)
         payments = [
-            p for p in cls.search([
-                    ('stripe_token', '=', token),
-                    ])
+            p for p in cls.search([('id', 'in', holders)])
             if p.stripe_own_account == account]
         return cls.stripe_lock(payments) if payments else []
 
@@ -348,7 +359,13 @@ class Payment(metaclass=PoolMeta):
         payments = cls._stripe_find(
             account, intent=dispute.get('payment_intent'),
             charge=dispute.get('charge'))
-        return cls._stripe_apply_event(payments, event)
+        if not payments:
+            return
+        # The event may be old, and not the only dispute
+        for payment in payments:
+            payment.stripe_apply(
+                payment.stripe_read(disputed=True), sure=True)
+        return True
 
     @classmethod
     def stripe_on_source(cls, account, event):

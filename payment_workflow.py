@@ -8,9 +8,12 @@ from trytond.modules.account_payment.exceptions import (
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
+from .amount import from_stripe
 from .common import (
     attempt, failure_message, is_told_by_stripe, new_key, stripe_amount)
-from .exceptions import PaymentPaidError, StripeError
+from .exceptions import (
+    PaymentPaidError, PaymentPartlyPaidError, StripeError,
+    StripeTransferWarning)
 from .gateway import StripeFailure
 from .state import PaymentState
 
@@ -135,8 +138,9 @@ class Payment(metaclass=PoolMeta):
     def draft(cls, payments):
         """Forget the intents after they have been cancelled at Stripe.
 
-        Raises PaymentPaidError if some have been paid meanwhile, after they
-        have been brought up to date and committed.
+        Raises PaymentPaidError if some have been paid meanwhile, and
+        PaymentPartlyPaidError if a part of some has arrived, after they have
+        been brought up to date and committed.
         """
         cls._stripe_release(cls._stripe(payments))
         super().draft(payments)
@@ -164,8 +168,8 @@ class Payment(metaclass=PoolMeta):
     def fail(cls, payments):
         """Fail the payments after their intents have been cancelled.
 
-        Raises PaymentPaidError if Stripe holds money of some, after they have
-        been brought up to date and committed.
+        Raises PaymentPaidError, or PaymentPartlyPaidError, if Stripe holds
+        money of some, after they have been brought up to date and committed.
         """
         if not is_told_by_stripe():
             cls._stripe_release(cls._stripe(payments))
@@ -194,17 +198,20 @@ class Payment(metaclass=PoolMeta):
     def _stripe_release(cls, payments):
         """Make sure that nothing can be paid for the payments anymore.
 
-        Raises PaymentPaidError if some have been paid, after they have been
-        brought up to date and committed, and StripeError if Stripe can not be
-        asked.
+        Raises PaymentPaidError, or PaymentPartlyPaidError, if some have been
+        paid, after they have been brought up to date and committed,
+        StripeTransferWarning if some may be about to, and StripeError if
+        Stripe can not be asked.
         """
         payments = [
             p for p in cls.stripe_lock(payments)
             if cls._stripe_asked(p, cls.stripe_knows)]
-        if len(payments) > 1:
-            # None is cancelled for who is then refused because of another
-            payments = [
-                p for p, _ in cls._stripe_unpaid(payments, cls.stripe_read)]
+        # None is cancelled for who is then refused because of another, nor
+        # one of which a part has arrived, which Stripe would not refuse
+        unpaid = cls._stripe_unpaid(payments, cls.stripe_read)
+        cls._stripe_warn_transfer(
+            [p for p, s in unpaid if s.waits_for])
+        payments = [p for p, _ in unpaid]
         for payment, state in cls._stripe_unpaid(
                 payments, cls._stripe_end_intent, keep=True):
             payment.stripe_apply(state, sure=True)
@@ -215,7 +222,7 @@ class Payment(metaclass=PoolMeta):
 
         keep: commit what it told of them also when another is refused.
         """
-        unpaid, paid = [], []
+        unpaid, paid, partly = [], [], []
         for payment in payments:
             try:
                 state = cls._stripe_asked(payment, ask)
@@ -227,6 +234,8 @@ class Payment(metaclass=PoolMeta):
                 continue
             if state.captured or state.status == 'processing':
                 paid.append(payment)
+            elif state.transferred:
+                partly.append((payment, state))
             elif keep and state.status != 'canceled':
                 # It may still be paid
                 cls._stripe_keep(unpaid + [(payment, state)])
@@ -238,10 +247,12 @@ class Payment(metaclass=PoolMeta):
                             word=state.status)))
             else:
                 unpaid.append((payment, state))
+        if (paid or partly) and keep:
+            cls._stripe_keep(unpaid)
         if paid:
-            if keep:
-                cls._stripe_keep(unpaid)
             cls._stripe_tell_paid(paid)
+        elif partly:
+            cls._stripe_tell_partly(partly)
         return unpaid
 
     @classmethod
@@ -269,7 +280,9 @@ class Payment(metaclass=PoolMeta):
         "If no money was paid, as it was made with a key of the test mode"
         return bool(
             self.stripe_intent_account
-            and self.stripe_live is False
+            # It is not known of those made before
+            and self.stripe_live is not None
+            and not self.stripe_live
             and self.stripe_intent_account.gateway.is_live)
 
     @classmethod
@@ -303,14 +316,53 @@ class Payment(metaclass=PoolMeta):
         return state
 
     @classmethod
+    def _stripe_warn_transfer(cls, payments):
+        "The payers may have paid, without that Stripe knows of it yet"
+        if not payments:
+            return
+        Warning = Pool().get('res.user.warning')
+        key = Warning.format('stripe_transfer', payments)
+        if Warning.check(key):
+            raise StripeTransferWarning(key, gettext(
+                    'account_payment_stripe.msg_stripe_transfer',
+                    payments=_names(payments)))
+
+    @classmethod
     def _stripe_tell_paid(cls, payments):
-        names = ', '.join(p.rec_name for p in payments[:5])
-        if len(payments) > 5:
-            names += '...'
-        ids = [p.id for p in payments]
-        # What Stripe said must stay though the button is refused, but nothing
-        # else of the transaction
-        Transaction().rollback()
-        attempt(lambda: cls.stripe_do_pull(cls.browse(ids)))
+        names = _names(payments)
+        cls._stripe_pull_only(payments)
         raise PaymentPaidError(gettext(
                 'account_payment_stripe.msg_payment_paid', payments=names))
+
+    @classmethod
+    def _stripe_tell_partly(cls, states):
+        lang = Pool().get('ir.lang').get()
+        names = ', '.join(
+            '%s (%s / %s)' % (
+                payment.rec_name,
+                lang.currency(
+                    from_stripe(state.transferred, payment.currency.code),
+                    payment.currency),
+                lang.currency(payment.amount, payment.currency))
+            for payment, state in states[:5])
+        cls._stripe_pull_only([payment for payment, _ in states])
+        raise PaymentPartlyPaidError(gettext(
+                'account_payment_stripe.msg_payment_partly_paid',
+                payments=names))
+
+    @classmethod
+    def _stripe_pull_only(cls, payments):
+        """Bring the payments to what Stripe tells, and commit.
+
+        It must stay though the button is refused, but nothing else of the
+        transaction.
+        """
+        ids = [p.id for p in payments]
+        Transaction().rollback()
+        attempt(lambda: cls.stripe_do_pull(cls.browse(ids)))
+
+
+def _names(payments):
+    "Return the names of some payments for a message"
+    names = ', '.join(p.rec_name for p in payments[:5])
+    return names + '...' if len(payments) > 5 else names

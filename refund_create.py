@@ -69,6 +69,8 @@ class Refund(metaclass=PoolMeta):
             params['charge'] = self.payment.stripe_charge_id
         if self.reason:
             params['reason'] = self.reason
+        if self.stripe_instructions_email:
+            params['instructions_email'] = self.stripe_instructions_email
         return params
 
     @property
@@ -85,6 +87,14 @@ class Refund(metaclass=PoolMeta):
         payments = {r.payment for r in cls.browse(refunds)}
         Pool().get('account.payment').stripe_lock(sorted(payments, key=int))
         return super().stripe_lock(refunds)
+
+    @classmethod
+    def stripe_domain_stopped(cls, accounts):
+        Payment = Pool().get('account.payment')
+        return [
+            ('state', 'in', ['approved', 'processing']),
+            ('payment', 'where', Payment.stripe_domain_account(accounts)),
+            ]
 
     @property
     def stripe_own_account(self):

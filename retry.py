@@ -55,6 +55,11 @@ class RetryMixin:
             # The clock of the server was set back
             | (table.stripe_try_at > now + cls._stripe_longest_pause))
 
+    @classmethod
+    def stripe_domain_stopped(cls, accounts):
+        "Return the domain of what the keys of the accounts may have stopped"
+        return [('stripe_account', 'in', [a.id for a in accounts])]
+
     @property
     def stripe_own_account(self):
         "The account at which the record is, or will be"

@@ -47,12 +47,12 @@ class WorkflowTestCase(StripeTestCase):
             Payment = pool.get('account.payment')
             payment = self.create_payment()
             Payment.stripe_checkout([payment])
-            self.assertIs(payment.stripe_live, False)
-            world = self.simulator.account('live-%s' % self.world.name)
+            self.assertEqual(payment.stripe_live, False)
+            self.simulator.live.add(self.world.name)
             table = Account.__table__()
             transaction.connection.cursor().execute(*table.update(
                     [table.secret_key],
-                    [world.secret_key.replace('_test_', '_live_')],
+                    [self.world.secret_key.replace('_test_', '_live_')],
                     where=table.id == self.account))
             transaction.commit()
             Payment.draft([self.reload(payment)])

@@ -319,13 +319,24 @@ class UnknownTestCase(StripeTestCase):
     # Disputes
 
     def test_dispute(self):
-        "Test a dispute in an unknown state takes nothing away"
+        "Test the money decides of a dispute in an unknown state"
         id_ = self.token('tok_createDispute')
         dispute, = self.world.objects('dispute').values()
         self.say('dispute', dispute['id'], 'a word')
         event = self.payload('charge.dispute.created', status='a word')
         event['id'] = 'evt_%s' % id_
         self.assertTrue(self.webhook(event))
+        with self.transaction():
+            payment = self.get(id_)
+            self.assertEqual(
+                (payment.state, payment.stripe_lost_amount,
+                    payment.stripe_dispute_status),
+                ('failed', 42, 'a word'))
+        self.world.change_dispute(
+            dispute['id'], amount=4200,
+            events=['charge.dispute.funds_reinstated'])
+        self.assertTrue(self.webhook(
+                self.payload('charge.dispute.funds_reinstated')))
         with self.transaction():
             payment = self.get(id_)
             self.assertEqual(

@@ -27,6 +27,8 @@ class Simulator:
         self.clock = Clock()
         self.faults = Faults()
         self.challenges = {}
+        # The names of the accounts that have a key of the live mode
+        self.live = set()
         # Intents that wait for payers who pay elsewhere
         self.waits = {}
         # Tracebacks of the simulator's own defects
