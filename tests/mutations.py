@@ -461,16 +461,17 @@ MUTATIONS = {
                 "            pass\n")],
         ['test_off_session']),
     'fail for the key of another account (17)': ('policy.py', [
-            ("    elif failure.missing and not (", "    elif False and not (")],
+            ("    elif failure.missing and not (",
+                "    elif False and not (")],
         ['test_key_of_other_account']),
     'hold back all without a permission (26)': ('run.py', [
             ("            if meaning is Meaning.DENIED:",
                 "            if meaning.of_account:")],
-        ['test_missing_permission']),
+        ['WrongKeysTestCase.test_missing_permission']),
     'ask again without the permission (26)': ('run.py', [
             ("                    self.forbidden[account, e.operation] = e\n",
                 "                    pass\n")],
-        ['test_missing_permission']),
+        ['WrongKeysTestCase.test_missing_permission']),
     'wait long after a refused key': ('retry.py', [
             ("        if meaning.of_account:", "        if False:")],
         ['test_refused_key_mended']),
