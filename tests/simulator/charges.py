@@ -5,7 +5,7 @@ import functools
 
 import stripe
 
-from . import balance, disputes, methods
+from . import balance, disputes, methods, redirects
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
@@ -59,7 +59,7 @@ def details_of(world, method, charge_id, capture_before=None,
                     'last4']})
         details['mandate'] = method.private.get('mandate')
     else:
-        details = {}
+        details = redirects.details_of(stripe.Charge, method)
     result = {type: details, 'type': type}
     if plain and type == 'card':
         # Shared by the charges, never changed

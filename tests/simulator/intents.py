@@ -4,7 +4,9 @@
 from urllib.parse import urlencode
 
 from . import cards, methods
+from .api import get_customer
 from .errors import DOC_URL, StripeError, invalid, missing
+from .method_types import offered, redirects, type_of
 from .objects import random_text
 
 _LABELS = {'payment_intent': 'PaymentIntent', 'setup_intent': 'SetupIntent'}
@@ -64,16 +66,7 @@ def check_secret(call, intent, params):
 
 # Types of payment methods ---------------------------------------------------
 
-def available_types(currency):
-    types = ['card']
-    if currency in {None, 'eur'}:
-        types.append('sepa_debit')
-    if currency in {None, 'eur', 'usd', 'gbp', 'sek', 'nok', 'dkk', 'chf'}:
-        types.append('klarna')
-    return types
-
-
-def apply_types(intent, params, currency):
+def apply_types(world, intent, params, currency=None):
     "Set what the intent can be paid with"
     allowed = params.get('allowed_payment_method_types')
     excluded = params.get('excluded_payment_method_types')
@@ -86,17 +79,18 @@ def apply_types(intent, params, currency):
             "allowed_payment_method_types, automatic_payment_methods, "
             "excluded_payment_method_types, payment_method_configuration.",
             param='allowed_payment_method_types')
-    types = available_types(currency)
+    types = offered(
+        world, currency, set_up=intent['object'] == 'setup_intent')
     if allowed:
         intent['allowed_payment_method_types'] = list(allowed)
         intent['automatic_payment_methods'] = None
         types = [t for t in types if t in allowed] or list(allowed)
     else:
-        redirects = (automatic or {}).get('allow_redirects', 'always')
+        allow = (automatic or {}).get('allow_redirects', 'always')
         intent['automatic_payment_methods'] = {
-            'allow_redirects': redirects, 'enabled': True}
-        if redirects == 'never':
-            types = [t for t in types if t not in methods.REDIRECTS]
+            'allow_redirects': allow, 'enabled': True}
+        if allow == 'never':
+            types = [t for t in types if not redirects(t)]
         if excluded:
             intent['excluded_payment_method_types'] = list(excluded)
             types = [t for t in types if t not in excluded]
@@ -131,7 +125,14 @@ def method_of(world, call, intent, params, use_default):
 def check_method(intent, method, error=refuse):
     "Raise the error about a payment method that the intent can't use"
     owner, customer = method['customer'], intent['customer']
-    if owner and not customer:
+    setup = intent['object'] == 'setup_intent'
+    if owner and not customer and setup:
+        raise error(
+            intent,
+            "The payment method supplied (%s) belongs to the Customer %s. "
+            "Please include the Customer in the `customer` parameter on the "
+            "SetupIntent." % (method['id'], owner), None, 'payment_method')
+    elif owner and not customer:
         raise error(
             intent,
             "The `payment_method` parameter supplied %s belongs to the "
@@ -147,7 +148,8 @@ def check_method(intent, method, error=refuse):
             None, 'payment_method')
     elif not owner and (
             method.private.get('used') or method.private.get('detached')):
-        raise error(intent, methods.USED)
+        raise error(
+            intent, methods.USED, None, 'payment_method' if setup else None)
     if method['type'] not in intent['payment_method_types']:
         raise error(
             intent,
@@ -171,12 +173,19 @@ def check_return_url(call, intent, params, method, error=refuse):
     automatic = intent['automatic_payment_methods']
     needed = (
         automatic and automatic['allow_redirects'] != 'never'
-        or method['type'] in methods.REDIRECTS)
+        and any(map(redirects, intent['payment_method_types']))
+        or type_of(method).redirects)
     if (needed and not params.get('return_url') and not call.public
             and not params.get('use_stripe_sdk')):
         raise error(
             intent, _RETURN_URL % (
                 label(intent).replace('Intent', ' Intent')))
+
+
+def check_customer(world, intent):
+    "Raise the error about a customer that was deleted since"
+    if intent['customer']:
+        get_customer(world, intent['customer'])
 
 
 def check_mandate(world, call, intent, params, method, error=refuse):
@@ -219,9 +228,7 @@ def needs_authentication(method, off_session=False, setup=False):
     "Return whether the payer has to authenticate first"
     behaviour = method.private['behaviour']
     when = behaviour.authenticate
-    if method['type'] == 'klarna':
-        return True
-    if when == 'always':
+    if when == 'always' or type_of(method).redirects:
         return True
     elif when == 'unless_setup':
         return not (off_session and method.private.get('set_up'))
@@ -234,13 +241,13 @@ def challenge(world, call, intent, method, params):
     "Make the intent wait for the payer"
     token = 'payatt_3' + random_text(23)
     intent.private['challenge'] = token
-    intent.private['off_session_setup'] = params.get('setup_future_usage')
     url = '%s/challenge/%s' % (call.base_url, token)
     world.simulator.challenges[token] = (world, intent)
     return_url = params.get('return_url') or intent.private.get('return_url')
     intent.private['return_url'] = return_url
-    if return_url and not params.get('use_stripe_sdk') and (
-            not call.public or method['type'] in methods.REDIRECTS):
+    if return_url and (
+            type_of(method).redirects
+            or not call.public and not params.get('use_stripe_sdk')):
         action = {
             'redirect_to_url': {'return_url': return_url, 'url': url},
             'type': 'redirect_to_url'}

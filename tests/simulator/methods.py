@@ -19,7 +19,17 @@ USED = (
     "Customer attachment, or was detached from a Customer. It may not be "
     "used again. To use a PaymentMethod multiple times, you must attach it "
     "to a Customer first.")
-REDIRECTS = {'klarna', 'ideal', 'bancontact', 'eps', 'paypal'}
+
+# What is known of a method that redirects before it is used
+_PLAIN = {
+    'eps': {'bank': None},
+    'ideal': {'bank': None, 'bic': None},
+    'klarna': {'dob': None},
+    'link': {'email': None},
+    'p24': {'bank': None},
+    'paypal': {'country': None, 'payer_email': None, 'payer_id': None},
+    'sofort': {'country': None},
+    }
 
 # What a browser may send: the numbers themselves
 RAW_CARD = Hash({
@@ -169,7 +179,8 @@ def from_params(world, call, params, prefix=''):
             world, type, card_details(world, *found), found[0], params)
     elif type == 'sepa_debit':
         return _from_iban(world, params)
-    details = {'klarna': {'dob': None}}.get(type, {})
+    details = dict(_PLAIN.get(type, {}))
+    details.update(params.get(type) or {})
     return draft(world, type, details, cards.Behaviour(type), params)
 
 

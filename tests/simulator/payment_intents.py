@@ -111,7 +111,7 @@ def create(world, call, params):
             "The statement descriptor is not supported for card charges. Use "
             "`statement_descriptor_suffix` instead.",
             param='statement_descriptor')
-    intents.apply_types(intent, params, currency)
+    intents.apply_types(world, intent, params, currency)
     if intent['automatic_payment_methods']:
         intent['payment_method_configuration_details'] = {
             'id': 'pmc_1' + world.account['id'][-8:], 'parent': None}
@@ -225,7 +225,7 @@ def update(world, call, params, id):
     intent['currency'] = currency
     if {'currency', 'allowed_payment_method_types',
             'excluded_payment_method_types'} & set(params):
-        intents.apply_types(intent, params, currency)
+        intents.apply_types(world, intent, params, currency)
     if params.get('payment_method_options'):
         intent['payment_method_options'] = _options(params)
     if method:
@@ -269,6 +269,7 @@ def confirm(world, call, params, id):
 
 
 def _check_confirm(world, call, intent, method, params, error):
+    intents.check_customer(world, intent)
     intents.check_return_url(call, intent, params, method, error)
     intents.check_mandate(world, call, intent, params, method, error)
 
@@ -280,6 +281,7 @@ def _confirm(world, call, intent, method, params):
         last_payment_error=None, next_action=None,
         payment_method=method['id'])
     intent.private['off_session'] = off_session
+    intent.private['mandate_data'] = params.get('mandate_data')
     intents.make_mandate(world, method, params)
     if intents.needs_authentication(method, off_session):
         if off_session or params.get('error_on_requires_action'):

@@ -5,6 +5,7 @@ from . import methods
 from .api import (
     endpoint, get_customer, listing, merge_metadata, page_of, sources_of)
 from .errors import StripeError, invalid, missing_param
+from .method_types import type_of
 from .methods import RAW_CARD
 from .schema import String
 
@@ -109,7 +110,8 @@ def attach(world, call, params, id):
         raise invalid(
             "The payment method you provided has already been attached to a "
             "customer.")
-    elif row.private.get('used') or row.private.get('detached'):
+    elif type_of(row).saved and (
+            row.private.get('used') or row.private.get('detached')):
         raise invalid(
             "This PaymentMethod was previously used without being attached "
             "to a Customer or was detached from a Customer, and may not be "
@@ -120,7 +122,11 @@ def attach(world, call, params, id):
 
 
 def check_attachable(row):
-    "Raise the card error of a card that can't be saved"
+    "Raise the error of a payment method that can't be saved"
+    if row['object'] == 'payment_method' and not type_of(row).saved:
+        raise invalid(
+            "PaymentMethods of type '%s' cannot be saved to customers."
+            % row['type'])
     behaviour = row.private['behaviour']
     if not behaviour.attachable:
         failure = behaviour.decline

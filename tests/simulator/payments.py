@@ -1,7 +1,8 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "How an intent is paid, refused, or paid later."
-from . import charges, intents, methods, refunds
+from . import charges, intents, methods, redirects, refunds
+from .method_types import type_of
 
 
 def pay(world, intent, method, raising=False, authenticated=False):
@@ -9,7 +10,7 @@ def pay(world, intent, method, raising=False, authenticated=False):
 
     A refusal is raised if raising, otherwise it only changes the intent."""
     behaviour = method.private['behaviour']
-    asynchronous = method['type'] == 'sepa_debit'
+    asynchronous = type_of(method).delayed
     capture = intent['capture_method'] != 'manual' or method['type'] not in {
         'card', 'klarna'}
     failure = None if asynchronous else behaviour.decline
@@ -41,16 +42,17 @@ def pay(world, intent, method, raising=False, authenticated=False):
         if raising:
             raise intents.refusal(intent, failure, method, charge)
         return
+    saved = _save(world, intent, method, charge)
     if asynchronous:
         intent['status'] = 'processing'
         world.emit('charge.pending', charge)
-        _save(world, intent, method)
+        _attach(world, intent, saved)
         world.emit('payment_intent.processing', intent)
         world.later(behaviour.delay, complete, intent, method, charge)
         return
     if not capture:
         world.emit('charge.succeeded', charge)
-        _save(world, intent, method)
+        _attach(world, intent, saved)
         intent.update(
             amount_capturable=intent['amount'], status='requires_capture')
         world.emit('payment_intent.amount_capturable_updated', intent)
@@ -58,7 +60,7 @@ def pay(world, intent, method, raising=False, authenticated=False):
     _take(world, intent, charge)
     world.emit('charge.succeeded', charge)
     charges.after_payment(world, charge)
-    _save(world, intent, method)
+    _attach(world, intent, saved)
     _succeed(world, intent, charge)
 
 
@@ -76,13 +78,22 @@ def _succeed(world, intent, charge):
     world.emit('payment_intent.succeeded', intent)
 
 
-def _save(world, intent, method):
-    "Keep the payment method for the future if that was asked for"
+def _save(world, intent, method, charge):
+    "Return what is to be kept for the future if that was asked for"
     usage = intent['setup_future_usage']
-    if usage and intent['customer']:
-        methods.attach(world, method, intent['customer'])
+    if not usage:
+        return
     if usage == 'off_session':
         method.private['set_up'] = True
+        return redirects.complete(
+            world, intent, method, charge, charge=charge['id'])
+    return method if type_of(method).saved else None
+
+
+def _attach(world, intent, method):
+    customer = world.table('customer').get(intent['customer'])
+    if method and customer and not customer.private.get('deleted'):
+        methods.attach(world, method, customer['id'])
 
 
 def fail(world, intent, method, failure, charge=None):

@@ -19,6 +19,7 @@ POST /v1/3ds2/authenticate  source=payatt_...&client_secret=...&succeed=true
     segment of next_action.redirect_to_url.url. Answers the intent."""
 from .api import endpoint
 from .errors import invalid, missing
+from .method_types import TYPES
 from .schema import Boolean, Hash, String
 
 _INTENT = ['id', 'object', 'amount', 'amount_details',
@@ -32,8 +33,7 @@ FIELDS = {
     'payment_intent': _INTENT,
     'setup_intent': _INTENT,
     'payment_method': ['id', 'object', 'allow_redisplay', 'billing_details',
-        'created', 'customer', 'livemode', 'type', 'card', 'sepa_debit',
-        'klarna'],
+        'created', 'customer', 'livemode', 'type', *TYPES],
     'token': ['id', 'object', 'card', 'created', 'livemode', 'type', 'used'],
     }
 _CARD = ['brand', 'checks', 'country', 'display_brand', 'exp_month',

@@ -1,7 +1,9 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "Setup intents: payment methods kept for later."
-from . import intents, methods
+import stripe
+
+from . import intents, methods, redirects
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
@@ -44,7 +46,7 @@ def create(world, call, params):
         status='requires_payment_method',
         # Recorded: whatever is asked for
         usage='off_session')
-    intents.apply_types(intent, params, None)
+    intents.apply_types(world, intent, params)
     if intent['automatic_payment_methods']:
         intent['payment_method_configuration_details'] = {
             'id': 'pmc_1' + world.account['id'][-8:], 'parent': None}
@@ -104,16 +106,10 @@ def retrieve(world, call, params, id):
 @endpoint('POST', _PATH + '/{id}', 'SetupIntentUpdateParams', 'setup_intent')
 def update(world, call, params, id):
     intent = get_intent(world, id)
-    status = intent['status']
     for name in ['payment_method', 'payment_method_data', 'customer',
             'allowed_payment_method_types', 'excluded_payment_method_types']:
-        if name in params and status not in _OPEN:
-            raise unexpected(
-                intent,
-                "This SetupIntent's %s could not be updated because it has a "
-                "status of %s. You may only update the %s of a SetupIntent "
-                "with one of the following statuses: %s." % (
-                    name, status, name, ', '.join(_OPEN)), name)
+        if name in params and intent['status'] not in _OPEN:
+            raise _ended(intent, 'update')
     if params.get('customer'):
         get_customer(world, params['customer'])
     draft = dict(intent, customer=params.get('customer', intent['customer']))
@@ -130,7 +126,7 @@ def update(world, call, params, id):
         intent['description'] = params['description']
     if {'allowed_payment_method_types',
             'excluded_payment_method_types'} & set(params):
-        intents.apply_types(intent, params, None)
+        intents.apply_types(world, intent, params)
     if method:
         methods.store(world, method)
         world.table('setup_intent').set(
@@ -144,17 +140,11 @@ def update(world, call, params, id):
 def confirm(world, call, params, id):
     intent = get_intent(world, id)
     intents.check_secret(call, intent, params)
-    status = intent['status']
-    if status not in _OPEN:
-        raise unexpected(
-            intent,
-            "You cannot confirm this SetupIntent because it has already "
-            "succeeded." if status == 'succeeded' else
-            "You cannot confirm this SetupIntent because it has a status of "
-            "%s." % status)
     method = intents.method_of(world, call, intent, params, False)
     if method is None:
         raise intents.missing_method(intent)
+    elif intent['status'] not in _OPEN:
+        raise _ended(intent, 'confirm')
     intents.check_method(intent, method)
     _check(world, call, intent, method, params, refuse)
     methods.store(world, method)
@@ -162,32 +152,53 @@ def confirm(world, call, params, id):
     return intent
 
 
+def _ended(intent, verb):
+    "Return the error about a setup intent that is over"
+    return unexpected(
+        intent, "You cannot %s this SetupIntent because it has %s." % (
+            verb, "already succeeded" if intent['status'] == 'succeeded'
+            else "been canceled"))
+
+
 def _check(world, call, intent, method, params, error):
+    intents.check_customer(world, intent)
     intents.check_return_url(call, intent, params, method, error)
     intents.check_mandate(world, call, intent, params, method, error)
 
 
 def _confirm(world, call, intent, method, params):
     intent.update(last_setup_error=None, next_action=None)
+    intent.private['mandate_data'] = params.get('mandate_data')
     world.table('setup_intent').set(intent, 'payment_method', method['id'])
+    attempt = _attempt(world, intent, method)
     intents.make_mandate(world, method, params)
     if intents.needs_authentication(method, setup=True):
+        attempt['status'] = 'requires_action'
         intents.challenge(world, call, intent, method, params)
         return
     set_up(world, intent, method, raising=True)
 
 
-def _attempt(world, intent, method, error=None):
+def _attempt(world, intent, method):
+    last = world.table('setup_attempt').get(intent['latest_attempt'])
+    if last and last['status'] == 'requires_action':
+        last['status'] = 'abandoned'
+    type = method['type']
+    details = redirects.details_of(stripe.SetupAttempt, method)
+    if type == 'card':
+        details.update({
+                k: v for k, v in method['card'].items() if k in details})
+        details['network'] = method['card']['brand']
     row = world.create(
         'setup_attempt',
         customer=intent['customer'],
         payment_method=method['id'],
-        payment_method_details={method['type']: {}, 'type': method['type']},
-        setup_error=error,
+        payment_method_details={type: details, 'type': type},
         setup_intent=intent['id'],
-        status='failed' if error else 'succeeded',
+        status='requires_confirmation',
         usage=intent['usage'])
     intent['latest_attempt'] = row['id']
+    return row
 
 
 def set_up(world, intent, method, raising=False):
@@ -200,12 +211,19 @@ def set_up(world, intent, method, raising=False):
         if raising:
             raise intents.refusal(intent, behaviour.decline, method)
         return
-    _attempt(world, intent, method)
+    attempt = world.table('setup_attempt').get(intent['latest_attempt'])
+    attempt['status'] = 'succeeded'
     method.private['set_up'] = True
-    if intent['customer']:
-        methods.attach(world, method, intent['customer'])
-    if method.private.get('mandate'):
-        intent['mandate'] = method.private['mandate']
+    saved = redirects.complete(
+        world, intent, method, attempt, setup_attempt=attempt['id'])
+    if saved is not method:
+        # What redirects can't be used again
+        method.private['used'] = True
+    customer = world.table('customer').get(intent['customer'])
+    if saved and customer and not customer.private.get('deleted'):
+        methods.attach(world, saved, customer['id'])
+    if (saved or method).private.get('mandate'):
+        intent['mandate'] = (saved or method).private['mandate']
     intent.update(next_action=None, status='succeeded')
     world.emit('setup_intent.succeeded', intent)
 
@@ -213,7 +231,8 @@ def set_up(world, intent, method, raising=False):
 def fail(world, intent, method, failure):
     "Give the intent back to the payer"
     error = intents.error_of(failure, method)
-    _attempt(world, intent, method, error)
+    world.table('setup_attempt').get(intent['latest_attempt']).update(
+        setup_error=error, status='failed')
     world.table('setup_intent').set(intent, 'payment_method', None)
     intent.update(
         last_setup_error=error,
@@ -231,6 +250,14 @@ def authenticated(world, intent, succeed):
         fail(world, intent, method, intents.SETUP_FAILED)
     else:
         set_up(world, intent, method)
+
+
+@endpoint('GET', '/v1/setup_attempts', 'SetupAttemptListParams',
+    'setup_attempt', many=True)
+def list_attempts(world, call, params):
+    return listing(
+        world, call, params, 'setup_attempt',
+        ('setup_intent', [params['setup_intent']]))
 
 
 @endpoint('POST', _PATH + '/{id}/cancel', 'SetupIntentCancelParams',

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from .events import EventTable
 from .idempotency import Keys
 from .limits import RateLimits
+from .method_types import DEFAULT
 from .objects import fresh, new_id
 from .store import Table
 from .webhooks import Webhooks
@@ -72,7 +73,8 @@ class World:
         self.settings = SimpleNamespace(
             key_state={}, permissions=None, charges_api=False,
             legacy_ids=True, settle_delay=2, evidence_delay=0,
-            refund_delay=60, search_delay=60)
+            refund_delay=60, search_delay=60, raw_card_data=False,
+            payment_method_types=DEFAULT)
         # The request that is being executed
         self.call = None
         # Balance rows in the order in which the money moved
