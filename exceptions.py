@@ -12,6 +12,10 @@ class StripeAmountError(ValidationError):
     "The amount can not be expressed at Stripe"
 
 
+class StripeCustomerError(ValidationError):
+    "The customer at Stripe is already used by another record"
+
+
 class PaymentPaidError(UserError):
     "The payment has been paid meanwhile"
 

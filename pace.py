@@ -17,7 +17,9 @@ from trytond.model import Index, ModelSQL, Unique, fields
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
-__all__ = ['Slots', 'paced']
+from .gateway import StripeFailure
+
+__all__ = ['Slots', 'at_once', 'paced']
 
 # How much of a second is reserved at once from the other processes
 AHEAD = 1 / 6
@@ -36,6 +38,24 @@ def paced(operation, *args, func=None, **kwargs):
     call = partial(func or operation, *args, **kwargs)
     call.operation = operation
     return call
+
+
+def at_once(steps):
+    """Return what the steps of a Run return, without a Run.
+
+    Raises the StripeFailure that they raise.
+    """
+    try:
+        call = next(steps)
+        while True:
+            try:
+                answer = call()
+            except StripeFailure as e:
+                call = steps.throw(e)
+            else:
+                call = steps.send(answer)
+    except StopIteration as e:
+        return e.value
 
 
 class Pace(ModelSQL):

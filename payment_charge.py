@@ -86,8 +86,8 @@ class Payment(metaclass=PoolMeta):
             'description': self.stripe_description[:1000],
             'metadata': self.stripe_metadata,
             }
-        if self.stripe_customer and self.stripe_customer.stripe_customer_id:
-            params['customer'] = self.stripe_customer.stripe_customer_id
+        if self.stripe_customer and self.stripe_customer.stripe_usable_id:
+            params['customer'] = self.stripe_customer.stripe_usable_id
         return params
 
     @property
@@ -283,8 +283,27 @@ class Payment(metaclass=PoolMeta):
         return payment, state
 
     @classmethod
+    def _stripe_look_customer(cls, id_, gateway, failure=None):
+        """Yield the call to find out whose the customer is, if not known.
+
+        failure: what Stripe refused, maybe because it is deleted.
+        Return if the payment has not moved on meanwhile.
+        Raises StripeRefused if it is somebody else's.
+        """
+        customer = cls.stripe_browse(id_).stripe_customer
+        if customer and (
+                customer.stripe_look_needed
+                or failure and failure.missing
+                and failure.param == 'customer'):
+            yield from customer.__class__.stripe_look(customer.id, gateway)
+            return bool(cls._stripe_hold(id_))
+        return True
+
+    @classmethod
     def _stripe_create(cls, id_, gateway):
         "Return the state of the new unconfirmed intent"
+        if not (yield from cls._stripe_look_customer(id_, gateway)):
+            return
         cls._set_stripe_key([cls.stripe_browse(id_)])
         payment = cls.stripe_browse(id_)
         if (payment.stripe_token
@@ -303,9 +322,15 @@ class Payment(metaclass=PoolMeta):
         if not method:
             payment._stripe_look_later(stripe_waiting_for='payer')
             return
-        intent = yield paced(
-            gateway.payment_intents.create, **payment.stripe_intent_params(),
-            payment_method=method, idempotency_key=payment.stripe_create_key)
+        try:
+            intent = yield paced(
+                gateway.payment_intents.create,
+                **payment.stripe_intent_params(),
+                payment_method=method,
+                idempotency_key=payment.stripe_create_key)
+        except StripeRefused as e:
+            yield from cls._stripe_look_customer(id_, gateway, e)
+            raise
         payment = cls._stripe_hold(id_)
         if not payment or payment.stripe_payment_intent_id:
             # Drafted or opened on the checkout page meanwhile, the intent
@@ -329,6 +354,8 @@ class Payment(metaclass=PoolMeta):
     @classmethod
     def _stripe_confirm(cls, id_, gateway, state):
         "Return the state that follows, None if the payment has moved on"
+        if not (yield from cls._stripe_look_customer(id_, gateway)):
+            return
         payment = cls.stripe_browse(id_)
         payment.stripe_store(
             # A refusal of this attempt is known by it from one of the payer
@@ -351,11 +378,11 @@ class Payment(metaclass=PoolMeta):
             return intent, gateway.answered_at
         try:
             if (state.status == 'requires_payment_method'
-                    and customer and customer.stripe_customer_id):
+                    and customer and customer.stripe_usable_id):
                 # It was made for the checkout page
                 yield paced(
                     gateway.payment_intents.update, state.intent,
-                    customer=customer.stripe_customer_id)
+                    customer=customer.stripe_usable_id)
             intent, at = yield paced(
                 gateway.payment_intents.confirm, func=confirm)
         except StripeRefused as e:

@@ -9,7 +9,8 @@ from trytond.sendmail import send_message_transactional
 from trytond.transaction import Transaction
 
 from .common import new_key
-from .gateway import StripeFailure, StripeKeyReused
+from .customer_owner import NOT_OWNED
+from .gateway import StripeFailure, StripeKeyReused, StripeRefused
 from .state import PaymentState
 
 logger = logging.getLogger(__name__)
@@ -23,17 +24,34 @@ class Payment(metaclass=PoolMeta):
         if self.stripe_knows() and self.stripe_payment_intent_id:
             intent = gateway.payment_intents.retrieve(
                 self.stripe_payment_intent_id)
+            if self._stripe_customer_is_gone(gateway, intent):
+                return self._stripe_remake_intent(gateway, intent)
             if intent['status'] != 'canceled' or self.state == 'processing':
                 self.stripe_apply(PaymentState.from_intent(
                         intent, at=gateway.answered_at), sure=True)
                 return intent
             self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
+        intent = self._stripe_create_intent(gateway)
+        self.stripe_set_intent(intent, stripe_waiting_for='payer')
+        return intent
+
+    def _stripe_create_intent(self, gateway):
         self._set_stripe_key([self])
+        customer = self.stripe_customer
+        if customer:
+            for failure in customer.stripe_check([customer]).values():
+                if failure.code != NOT_OWNED:
+                    raise failure
+                # The payer goes on without
         while True:
             try:
-                intent = gateway.payment_intents.create(
+                return gateway.payment_intents.create(
                     **self.stripe_intent_params(),
                     idempotency_key=self.stripe_create_key)
+            except StripeRefused as e:
+                # If it is deleted the payer goes on without
+                if not (customer and customer.stripe_is_deleted(e)):
+                    raise
             except StripeKeyReused:
                 if self.stripe_attempt is None:
                     # The earlier version may have charged it
@@ -42,10 +60,29 @@ class Payment(metaclass=PoolMeta):
                 # shown to anybody
                 self.stripe_store(
                     stripe_attempt=self.stripe_attempt + 1)
-            else:
-                break
-        self.stripe_set_intent(intent, stripe_waiting_for='payer')
-        return intent
+
+    def _stripe_customer_is_gone(self, gateway, intent):
+        "Return if the intent is to be paid but its customer is deleted"
+        customer = self.stripe_customer
+        if (not intent['customer']
+                or intent['status'] != 'requires_payment_method'
+                or (customer
+                    and customer.stripe_usable_id == intent['customer'])):
+            return False
+        found = gateway.customers.retrieve(intent['customer'])
+        return bool(found.get('deleted'))
+
+    def _stripe_remake_intent(self, gateway, intent):
+        "Return another intent, or the same if it cannot be cancelled anymore"
+        self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
+        # It moves no money and is not shown before the former is cancelled
+        remade = self._stripe_create_intent(gateway)
+        state = PaymentState.cancel(gateway, intent['id'])
+        if state.status != 'canceled':
+            self.stripe_apply(state, sure=True)
+            return gateway.payment_intents.retrieve(intent['id'])
+        self.stripe_set_intent(remade, stripe_waiting_for='payer')
+        return remade
 
     @property
     def stripe_language(self):
@@ -67,24 +104,32 @@ class Payment(metaclass=PoolMeta):
 
     def stripe_checkout_page(self):
         "Return what the checkout page needs from Stripe"
-        intent = self.stripe_ensure_intent()
-        result = self.stripe_checkout_result
-        if result != 'open':
-            return {'result': result}
+        for again in [True, False]:
+            intent = self.stripe_ensure_intent()
+            result = self.stripe_checkout_result
+            if result != 'open':
+                return {'result': result}
+            secret = self._stripe_customer_secret()
+            if not (again
+                    and intent['customer']
+                    and self.stripe_customer
+                    and not self.stripe_customer.stripe_customer_id):
+                # Otherwise it has just been found deleted
+                break
         return {
             'mode': 'payment',
             'client_secret': intent['client_secret'],
-            'customer_secret': self._stripe_customer_secret(),
+            'customer_secret': secret,
             }
 
     def _stripe_customer_secret(self):
         "Return what lets the payer choose and save payment methods"
         if not (self.stripe_customer
-                and self.stripe_customer.stripe_customer_id):
+                and self.stripe_customer.stripe_usable_id):
             return
         try:
             session = self.stripe_account.gateway.customer_sessions.create(
-                customer=self.stripe_customer.stripe_customer_id,
+                customer=self.stripe_customer.stripe_usable_id,
                 components={
                     'payment_element': {
                         'enabled': True,
@@ -102,6 +147,7 @@ class Payment(metaclass=PoolMeta):
             # It can be paid without
             logger.warning("no customer session for %s: %s (%s)",
                 self, e.code, e.request_id)
+            self.stripe_customer.stripe_is_deleted(e)
             return
         return session['client_secret']
 

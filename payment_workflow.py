@@ -10,6 +10,7 @@ from trytond.transaction import Transaction
 
 from .common import (
     attempt, failure_message, is_told_by_stripe, new_key, stripe_amount)
+from .customer_owner import NOT_OWNED
 from .exceptions import (
     PaymentPaidError, StripeError, StripeIntentUnknownWarning)
 from .gateway import StripeFailure
@@ -100,21 +101,35 @@ class Payment(metaclass=PoolMeta):
 
     @classmethod
     def _set_stripe_customer(cls, payments):
+        """Set the customer of the party on those which have nothing else.
+
+        Raises ProcessError if the one of a payment is somebody else's.
+        """
         Customer = Pool().get('account.payment.stripe.customer')
+        chosen = {p.stripe_customer: p for p in payments if p.stripe_customer}
         payments = [
             p for p in payments if not (
                 p.stripe_token
                 or p.stripe_payment_intent_id
                 or p.stripe_charge_id
                 or p.stripe_customer)]
+        found = Customer.search([
+                ('party', 'in', list({p.party.id for p in payments})),
+                ('stripe_customer_id', '!=', None),
+                ], order=[('id', 'DESC')]) if payments else []
+        failures = Customer.stripe_check([*chosen, *found])
+        for customer, payment in chosen.items():
+            failure = failures.get(customer)
+            if failure and failure.code == NOT_OWNED:
+                raise ProcessError(gettext(
+                        'account_payment_stripe.msg_payment_customer',
+                        payment=payment.rec_name,
+                        error=failure_message(failure)))
         if not payments:
             return
-        customers = {}
-        for customer in Customer.search([
-                    ('party', 'in', list({p.party.id for p in payments})),
-                    ('stripe_customer_id', '!=', None),
-                    ], order=[('id', 'DESC')]):
-            customers[customer.party, customer.stripe_account] = customer
+        customers = {
+            (c.party, c.stripe_account): c for c in found
+            if c.stripe_usable_id and c not in failures}
         for payment in payments:
             payment.stripe_customer = customers.get(
                 (payment.party, payment.journal.stripe_account))
