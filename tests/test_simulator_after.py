@@ -98,7 +98,7 @@ class RefundsTestCase(AfterTestCase):
         self.assertIn("successful charge to refund", error.error.message)
         error = self.refused(
             self.refund, self.paid(capture_method='manual'))
-        self.assertIn("not been captured", error.error.message)
+        self.assertIn("This uncaptured Charge", error.error.message)
         intent = self.paid()
         error = self.refused(self.refund, intent, amount=0)
         self.assertEqual(error.error.code, 'parameter_invalid_integer')

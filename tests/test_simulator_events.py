@@ -23,7 +23,7 @@ class EventsTestCase(SimulatorTestCase):
         self.assertEqual(event.request.idempotency_key, 'key')
         self.assertRegex(event.request.id, 'req_')
         self.assertEqual(event.data.object.id, customer.id)
-        self.assertNotIn('previous_attributes', event.data)
+        self.assertIsNone(event.data.previous_attributes)
         self.assertEqual(event.pending_webhooks, 0)
         self.assertEqual(
             self.client.events.retrieve(event.id).id, event.id)
@@ -60,9 +60,9 @@ class EventsTestCase(SimulatorTestCase):
         found = {
             e.type: e.data.previous_attributes.to_dict()
             for e in self.client.events.list({'limit': 50}).data
-            if 'previous_attributes' in e.data}
+            if e.data.previous_attributes is not None}
         self.assertEqual(found, {
-                'customer.updated': {'metadata': {}},
+                'customer.updated': {'metadata': {'a': None}},
                 'payment_method.updated': {'allow_redisplay': 'unspecified'},
                 'payment_method.detached': {'customer': customer.id}})
 

@@ -18,7 +18,7 @@ DECLINES = [
         "Your card was declined."),
     ('visa_chargeDeclinedStolenCard', 'card_declined', 'stolen_card',
         "Your card was declined."),
-    ('chargeDeclinedExpiredCard', 'expired_card', None,
+    ('chargeDeclinedExpiredCard', 'expired_card', 'expired_card',
         "Your card has expired."),
     ('chargeDeclinedIncorrectCvc', 'incorrect_cvc', None,
         "Your card's security code is incorrect."),

@@ -6,12 +6,23 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from . import balance, disputes, intents, public, refunds, sources
+from . import balance, elsewhere, intents, public, refunds, sources
+from .dispute_controls import DisputeControls
 from .errors import StripeError
+from .payer_controls import PayerControls
 from .world import World
 
+ACCOUNTS = {
+    'acss_debit': {
+        'account_number': '000123456789', 'institution_number': '000',
+        'transit_number': '11000'},
+    'us_bank_account': {
+        'account_number': '000123456789', 'routing_number': '110000000',
+        'account_holder_type': 'individual'},
+    }
 
-class Account(World):
+
+class Account(DisputeControls, PayerControls, World):
     "A world, and the controls that Stripe's dashboard or a payer would have"
 
     def objects(self, kind):
@@ -26,6 +37,11 @@ class Account(World):
         "Return the movements of money, oldest first"
         with self.lock:
             return balance.ledger(self)
+
+    def completed(self):
+        "Return what became of requests that were answered by 500 first"
+        with self.lock:
+            return list(self.completions)
 
     # Keys
 
@@ -61,13 +77,17 @@ class Account(World):
         self.settings.charges_api = enabled
 
     def set(self, **settings):
-        """Change settings: settle_delay, evidence_delay, refund_delay and
-        search_delay in seconds, legacy_ids whether card_ and src_ ids are
-        taken as payment methods."""
-        for name, value in settings.items():
-            if not hasattr(self.settings, name):
-                raise ValueError("unknown setting %s" % name)
-            setattr(self.settings, name, value)
+        """Change settings, see settings.py: among them raw_card_data, whether
+        numbers of cards are taken, and payment_method_types, the list of
+        what is turned on in the Dashboard."""
+        self.settings.set(**settings)
+
+    def miss_events(self, *types):
+        """Let Stripe fail to make events of these types, with wildcards.
+
+        Without any every event is made again."""
+        with self.lock:
+            self.missed = types
 
     # What payers and banks do
 
@@ -82,23 +102,6 @@ class Account(World):
         "Return where the payer is sent after the challenge"
         with self.lock:
             return intents.return_url(self.find(intent_id), True)
-
-    def dispute(self, charge_id, amount=None, reason='fraudulent',
-            inquiry=False):
-        "Open a dispute as the payer's bank and return it"
-        with self.lock, self.calling(None):
-            charge = self.table('charge').get(charge_id)
-            if charge is None or not charge['captured']:
-                raise ValueError("no captured charge %s" % charge_id)
-            return dict(disputes.open(
-                    self, charge, reason, amount, inquiry or None))
-
-    def settle_dispute(self, dispute_id, won=True):
-        "Close a dispute as the payer's bank and return it"
-        with self.lock, self.calling(None):
-            row = self.table('dispute').get(dispute_id)
-            disputes.settle(self, row, won)
-            return dict(row)
 
     def fail_refund(self, refund_id, reason='expired_or_canceled_card'):
         "Let a refund fail and return it"
@@ -117,9 +120,10 @@ class Account(World):
             email='jenny@example.com', authenticate=True, **params):
         """Do what the payer does on the page, with the publishable key.
 
-        Confirm the payment or setup intent with a card number or an IBAN,
-        complete the challenge (authenticate True or False; None leaves it)
-        and return the intent as the browser sees it. Raise StripeError."""
+        Confirm the payment or setup intent with a card number, an IBAN or a
+        payment method of the type, complete the challenge (authenticate True
+        or False; None leaves it) and return the intent as the browser sees
+        it. What is paid elsewhere waits for receive(). Raise StripeError."""
         intent = self.find(intent_id)
         data = {
             'type': type,
@@ -131,13 +135,17 @@ class Account(World):
             data['card'] = {
                 'number': number, 'exp_month': exp_month,
                 'exp_year': exp_year, 'cvc': cvc}
+        elif type in {'us_bank_account', 'acss_debit'}:
+            data[type] = dict(ACCOUNTS[type])
         form = dict(params, client_secret=intent['client_secret'],
             use_stripe_sdk='true')
         if 'payment_method' not in params:
             form['payment_method_data'] = data
         path = '/v1/%ss/%s/confirm' % (intent['object'], intent_id)
         answer = self._browse(path, form)
-        if answer['status'] == 'requires_action' and authenticate is not None:
+        if (answer['status'] == 'requires_action'
+                and authenticate is not None
+                and not elsewhere.waiting(intent)):
             answer = self._browse('/v1/3ds2/authenticate', {
                     'source': intent.private['challenge'],
                     'succeed': 'true' if authenticate else 'false'})

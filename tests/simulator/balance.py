@@ -1,26 +1,47 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "Balance transactions: every movement of money."
+from decimal import Decimal
+
 from .api import endpoint, get, listing
+from .checks import places
 
 DISPUTE_FEE = 1500
 AVAILABLE_AFTER = 2 * 24 * 60 * 60
 
 
-def _fee(amount):
+def fee_of(world, charge, amount):
+    "Return what Stripe takes for an amount of the charge, as settled"
+    amount, _, _ = settled(world, amount, charge['currency'])
     return (amount * 29 + 500) // 1000 + 30
+
+
+def settled(world, amount, currency):
+    "Return the amount as it is settled, its currency and the rate"
+    settlement = world.settings.settlement_currency
+    if not settlement or settlement == currency:
+        return amount, currency, None
+    rate = Decimal(str(world.settings.settlement_rate))
+    digits = places(settlement) - places(currency)
+    return (
+        int((amount * rate * 10 ** digits).to_integral_value()), settlement,
+        float(rate))
 
 
 def movement(world, type, charge, amount, source, fee=0, category=None,
         description=None, stored=True):
-    "Record that money moved; return the balance transaction"
+    """Record that money moved; return the balance transaction.
+
+    The amount is in the currency of the charge, the fee in the one in which
+    the account is settled."""
     now = world.now()
+    amount, currency, rate = settled(world, amount, charge['currency'])
     details = []
     if fee:
         details.append({
                 'amount': fee,
                 'application': None,
-                'currency': charge['currency'],
+                'currency': currency,
                 'description': (
                     "Dispute fee" if type == 'adjustment'
                     else "Stripe processing fees"),
@@ -31,8 +52,9 @@ def movement(world, type, charge, amount, source, fee=0, category=None,
         amount=amount,
         available_on=now + AVAILABLE_AFTER,
         balance_type='payments',
-        currency=charge['currency'],
+        currency=currency,
         description=description,
+        exchange_rate=rate,
         fee=fee,
         fee_details=details,
         net=amount - fee,
@@ -51,7 +73,8 @@ def charged(world, charge, amount, stored=True):
     "Record the money of a captured charge"
     kind = 'payment' if charge['id'].startswith('py_') else 'charge'
     row = movement(
-        world, kind, charge, amount, charge, _fee(amount), 'charge',
+        world, kind, charge, amount, charge,
+        fee_of(world, charge, amount), 'charge',
         charge['description'], stored=stored)
     behaviour = charge.private.get('behaviour')
     if behaviour and 'bypassPending' in behaviour.names:

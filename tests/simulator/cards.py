@@ -21,7 +21,8 @@ class Behaviour(NamedTuple):
 
     authenticate is unless_setup, always or on_session; dispute is the
     reason; refund is pending or failing; later is the outcome of an
-    asynchronous method."""
+    asynchronous method; failed_checks the results of checks that don't
+    pass."""
     number: str
     names: tuple = ()
     brand: str = 'visa'
@@ -33,6 +34,14 @@ class Behaviour(NamedTuple):
     dispute: Optional[str] = None
     refund: Optional[str] = None
     delay: int = 60
+    failed_checks: tuple = ()
+
+    def check(self, name):
+        "Return the result of the bank's check of what came with the card"
+        if name == 'cvc_check' and self.decline and (
+                self.decline.code == 'incorrect_cvc'):
+            return 'fail'
+        return dict(self.failed_checks).get(name, 'pass')
 
 
 def declined(decline_code, **values):
@@ -78,7 +87,7 @@ CARDS = [
     Behaviour('4000000000009979', ('chargeDeclinedStolenCard',),
         decline=declined('stolen_card'), **_DECLINED),
     Behaviour('4000000000000069', ('chargeDeclinedExpiredCard',),
-        decline=Failure('expired_card',
+        decline=Failure('expired_card', 'expired_card',
             message="Your card has expired.", param='exp_month'),
         **_DECLINED),
     Behaviour('4000000000000127', ('chargeDeclinedIncorrectCvc',),
@@ -127,6 +136,20 @@ CARDS = [
     Behaviour('4000000000007726', ('pendingRefund',), refund='pending'),
     Behaviour('4000000000005126', ('refundFail',), refund='failing'),
     Behaviour('4000000000000077', ('bypassPending',)),
+    Behaviour('4000000000000101', ('cvcCheckFail',),
+        failed_checks=(('cvc_check', 'fail'),)),
+    Behaviour('4000000000000010', ('avsFail',),
+        failed_checks=(
+            ('address_line1_check', 'fail'),
+            ('address_postal_code_check', 'fail'))),
+    Behaviour('4000000000000028', ('avsLine1Fail',),
+        failed_checks=(('address_line1_check', 'fail'),)),
+    Behaviour('4000000000000036', ('avsZipFail',),
+        failed_checks=(('address_postal_code_check', 'fail'),)),
+    Behaviour('4000000000000044', ('avsUnchecked',),
+        failed_checks=(
+            ('address_line1_check', 'unavailable'),
+            ('address_postal_code_check', 'unavailable'))),
     ]
 
 _FUNDS = Failure('insufficient_funds', message="The customer's account has "

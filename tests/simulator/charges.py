@@ -5,10 +5,12 @@ import functools
 
 import stripe
 
-from . import balance, disputes, methods, redirects
+from . import balance, disputes, methods, redirects, refunds
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
+from .checks import (
+    check_amount, check_currency, check_email, check_multiple)
 from .errors import StripeError, card_error, invalid, missing_param
 from .objects import Row, new_id, shape
 from .schema import String
@@ -154,6 +156,29 @@ def capture_money(world, charge, amount, asynchronous=False):
         charge['balance_transaction'] = row['id']
 
 
+def capture_authorized(world, charge, amount):
+    "Take an authorized amount, and release the rest"
+    rest = charge['amount'] - amount
+    charge.update(captured=True, amount_captured=amount)
+    if world.settings.release_refunds and rest:
+        capture_money(world, charge, charge['amount'])
+        world.emit('charge.captured', charge)
+        refunds.release(
+            world, charge, rest,
+            balance.fee_of(world, charge, charge['amount'])
+            - balance.fee_of(world, charge, amount))
+    else:
+        capture_money(world, charge, amount)
+        world.emit('charge.captured', charge)
+    after_payment(world, charge)
+
+
+def release(world, charge):
+    "Give up an authorization"
+    charge.private['released'] = True
+    refunds.release(world, charge, charge['amount'])
+
+
 def after_payment(world, charge):
     "Do what a test number does once its money was taken"
     reason = charge.private['behaviour'].dispute
@@ -165,13 +190,15 @@ def expire(world, charge):
     "Release an authorization that wasn't captured in time"
     if charge['captured'] or charge.private.get('released'):
         return
-    charge.private['released'] = True
+    release(world, charge)
     world.emit('charge.expired', charge)
     intent = world.table('payment_intent').get(charge['payment_intent'] or '')
     if intent and intent['status'] == 'requires_capture':
         intent.update(
             amount_capturable=0, canceled_at=world.now(),
-            cancellation_reason='expired', status='canceled')
+            cancellation_reason='automatic' if world.settings.release_refunds
+            else 'expired',
+            status='canceled')
         world.emit('payment_intent.canceled', intent)
 
 
@@ -257,6 +284,10 @@ def create(world, call, params):
         raise invalid(
             "This value must be greater than or equal to 1.",
             'parameter_invalid_integer', 'amount')
+    currency = params['currency'].lower()
+    check_currency(currency)
+    check_amount(params['amount'], currency)
+    check_email(params.get('receipt_email'), 'receipt_email')
     source, customer = params.get('source'), params.get('customer')
     if not source and not customer:
         raise invalid(
@@ -267,7 +298,7 @@ def create(world, call, params):
     behaviour = method.private['behaviour']
     capture = params.get('capture', True)
     row = build(
-        world, method, params['amount'], params['currency'].lower(),
+        world, method, params['amount'], currency,
         failure=behaviour.decline, capture=capture,
         customer=customer['id'] if customer else None,
         description=params.get('description'),
@@ -355,8 +386,6 @@ def capture(world, call, params, id):
         raise invalid(
             "The amount to capture is greater than the remaining amount.",
             'amount_too_large', 'amount')
-    row.update(captured=True, amount_captured=amount)
-    capture_money(world, row, amount)
-    world.emit('charge.captured', row)
-    after_payment(world, row)
+    check_multiple(amount, row['currency'])
+    capture_authorized(world, row, amount)
     return row

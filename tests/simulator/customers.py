@@ -1,12 +1,11 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "Customers, and the sessions that show a customer's saved methods."
-import re
-
 import stripe
 
 from . import methods
 from .api import endpoint, get, get_customer, listing, merge_metadata
+from .checks import check_email
 from .errors import invalid, unstored
 from .objects import random_text, shape
 from .payment_methods import (
@@ -59,15 +58,8 @@ def _add_source(world, row, params):
         row['default_source'] = source['id']
 
 
-def check_email(params, name='email'):
-    email = params.get(name)
-    if email and not re.match(r'[^@\s]+@[^@\s]+\.[^@\s]+\Z', email):
-        raise invalid(
-            "Invalid email address: %s" % email, 'email_invalid', name)
-
-
 def _apply(world, row, params):
-    check_email(params)
+    check_email(params.get('email'))
     merge_metadata(row, params)
     for name in _PLAIN:
         if name in params:

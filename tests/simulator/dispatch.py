@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import stripe
 
-from . import api, idempotency, limits
+from . import api, idempotency, later, limits
 from .errors import StripeError, unstored
 from .objects import random_text
 from .public import public_error, public_view
@@ -42,6 +42,8 @@ class Call:
         self.params = {}
         self.status = None
         self.headers = {}
+        # The rule that hits it
+        self.fault = self.seconds = None
 
 
 def to_json(value):
@@ -114,6 +116,8 @@ class Dispatcher:
 
     def _answer(self, call, rule, latency):
         fault = rule.fault if rule else None
+        if rule:
+            call.fault, call.seconds = fault, rule.seconds
         if fault in {'down', 'drop_before'}:
             raise Hangup()
         elif fault == 'timeout_before':
@@ -149,7 +153,8 @@ class Dispatcher:
         try:
             if latency:
                 time.sleep(latency.seconds or 0)
-            body, stored = self._execute(call, world, endpoint, ids, fault)
+            body, stored = self._execute(
+                call, world, endpoint, ids, fault, rule and rule.seconds)
             if key and stored:
                 world.keys.finish(key, call.status, body)
             return body
@@ -157,12 +162,15 @@ class Dispatcher:
             if key and not stored:
                 world.keys.forget(key)
 
-    def _execute(self, call, world, endpoint, ids, fault):
+    def _execute(self, call, world, endpoint, ids, fault, seconds):
         "Return the body, and whether it is kept under the key"
         with world.lock, world.calling(call):
             try:
                 params, tree = self._read(call, endpoint)
                 if fault == '500_before':
+                    raise server_error()
+                elif fault == '500_later':
+                    later.plan(world, call, endpoint, ids, params, seconds)
                     raise server_error()
                 result = endpoint.function(world, call, params, *ids)
                 call.status = 200

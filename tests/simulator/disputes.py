@@ -1,6 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-"Disputes and inquiries."
+"Disputes and inquiries, as the payer's bank opens and decides them."
 import stripe
 
 from . import balance
@@ -17,17 +17,42 @@ _REASON_CODES = {
     'credit_not_processed': '13.6',
     'general': '12.5',
     }
+# Recorded: whatever the reason
+_INQUIRY_CODE = '10'
 INQUIRY_DELAY = 60
+ANSWERED_WITHIN = 9 * 24 * 60 * 60
 CLOSED = {'won', 'lost', 'warning_closed', 'prevented'}
+# Payers of direct debits get their money back from the bank, for good
+FINAL = {'sepa_debit', 'bacs_debit', 'us_bank_account', 'acss_debit'}
 
 
-def open(world, charge, reason, amount=None, inquiry=None):
-    "Open a dispute of the charge as the payer's bank does"
+def open(world, charge, reason, amount=None, inquiry=None,
+        due_in=ANSWERED_WITHIN):
+    """Open a dispute of the charge as the payer's bank does.
+
+    It can be answered within due_in seconds, not at all with 0. What banks
+    reverse of direct debits is final: lost from the start, closed at once."""
     if inquiry is None:
         inquiry = reason == 'inquiry'
     if reason == 'inquiry':
         reason = 'fraudulent'
-    status = 'warning_needs_response' if inquiry else 'needs_response'
+    final = charge['payment_method_details']['type'] in FINAL
+    status = 'lost' if final else (
+        'warning_needs_response' if inquiry else 'needs_response')
+    row = make(
+        world, charge, reason, status,
+        charge['amount_captured'] if amount is None else amount,
+        'inquiry' if inquiry else 'chargeback', 0 if final else due_in)
+    world.emit('charge.dispute.created', row)
+    if not inquiry or final:
+        withdraw(world, row)
+    if final:
+        world.emit('charge.dispute.closed', row)
+    return row
+
+
+def make(world, charge, reason, status, amount, case_type, due_in=0):
+    "Return a new dispute of the charge, no money has moved"
     details = charge['payment_method_details']
     type = details['type']
     method = {'type': type}
@@ -36,12 +61,13 @@ def open(world, charge, reason, amount=None, inquiry=None):
         method['card'] = shape(
             _Dispute.PaymentMethodDetails.Card,
             brand=brand,
-            case_type='inquiry' if inquiry else 'chargeback',
+            case_type=case_type,
             network=brand,
-            network_reason_code=_REASON_CODES.get(reason, '10.4'))
+            network_reason_code=_INQUIRY_CODE if case_type == 'inquiry'
+            else _REASON_CODES.get(reason, '10.4'))
     row = world.create(
         'dispute',
-        amount=charge['amount_captured'] if amount is None else amount,
+        amount=amount,
         balance_transactions=[],
         charge=charge['id'],
         currency=charge['currency'],
@@ -49,12 +75,12 @@ def open(world, charge, reason, amount=None, inquiry=None):
         evidence=shape(_Dispute.Evidence, enhanced_evidence={}),
         evidence_details=shape(
             _Dispute.EvidenceDetails,
-            due_by=world.now() + 9 * 24 * 60 * 60,
+            due_by=0,
             enhanced_eligibility={},
             has_evidence=False,
             past_due=False,
             submission_count=0),
-        is_charge_refundable=inquiry,
+        is_charge_refundable=case_type == 'inquiry',
         metadata={},
         payment_intent=charge['payment_intent'],
         payment_method_details=method,
@@ -62,22 +88,55 @@ def open(world, charge, reason, amount=None, inquiry=None):
         status=status)
     charge['disputed'] = True
     charge['dispute'] = row['id']
-    world.emit('charge.dispute.created', row)
-    if not inquiry:
-        _withdraw(world, row)
+    # In the currency of the charge
+    row.private['withdrawn'] = 0
+    await_answer(world, row, due_in)
     return row
 
 
-def _withdraw(world, row):
-    _move(world, row, -row['amount'], balance.DISPUTE_FEE, 'dispute',
-        "Chargeback withdrawal for %s" % row['charge'])
+def await_answer(world, row, due_in=ANSWERED_WITHIN):
+    "Give due_in seconds to answer; who doesn't has lost"
+    due_by = world.now() + due_in if due_in else 0
+    row['evidence_details'] = dict(
+        row['evidence_details'], due_by=due_by, has_evidence=False,
+        past_due=False, submission_count=0)
+    if due_by:
+        world.later(due_in, _unanswered, row, due_by)
+
+
+def _unanswered(world, row, due_by):
+    details = row['evidence_details']
+    if (details['due_by'] != due_by
+            or not row['status'].endswith('needs_response')):
+        return
+    row['evidence_details'] = dict(details, past_due=True)
+    if not row['status'].startswith('warning'):
+        settle(world, row, False)
+
+
+def withdraw(world, row, amount=None, fee=balance.DISPUTE_FEE):
+    "Take the money from the account"
+    move(world, row, -(row['amount'] if amount is None else amount), fee)
     world.emit('charge.dispute.funds_withdrawn', row)
 
 
-def _move(world, row, amount, fee, category, description):
+def reinstate(world, row):
+    "Give back what was taken"
+    if row.private['withdrawn']:
+        move(world, row, row.private['withdrawn'])
+        world.emit('charge.dispute.funds_reinstated', row)
+
+
+def move(world, row, amount, fee=0):
+    "Record money that a dispute takes (below zero) or gives back"
     charge = world.table('charge').get(row['charge'])
+    category, text = 'dispute', "Chargeback withdrawal for %s"
+    if amount > 0:
+        category, text = 'dispute_reversal', "Chargeback reversal for %s"
     item = balance.movement(
-        world, 'adjustment', charge, amount, row, fee, category, description)
+        world, 'adjustment', charge, amount, row, fee, category,
+        text % charge['id'])
+    row.private['withdrawn'] -= amount
     row['balance_transactions'] = row['balance_transactions'] + [item]
     if row['balance_transaction'] is None:
         row['balance_transaction'] = item['id']
@@ -91,9 +150,7 @@ def settle(world, row, won):
         row['status'] = 'warning_closed'
     elif won:
         row.update(status='won', is_charge_refundable=True)
-        _move(world, row, row['amount'], 0, 'dispute_reversal',
-            "Chargeback reversal for %s" % row['charge'])
-        world.emit('charge.dispute.funds_reinstated', row)
+        reinstate(world, row)
     else:
         row['status'] = 'lost'
     world.emit('charge.dispute.closed', row)
@@ -106,13 +163,13 @@ def escalate(world, row):
     details = row['payment_method_details']
     row.update(
         status='needs_response', is_charge_refundable=False,
-        payment_method_details=dict(
-            details, card=dict(details['card'], case_type='chargeback')),
-        evidence_details=dict(
-            row['evidence_details'], submission_count=0,
-            has_evidence=False))
+        payment_method_details=dict(details, card=dict(
+                details['card'], case_type='chargeback',
+                network_reason_code=_REASON_CODES.get(
+                    row['reason'], '10.4'))))
+    await_answer(world, row)
     world.emit('charge.dispute.updated', row)
-    _withdraw(world, row)
+    withdraw(world, row)
 
 
 _PATH = '/v1/disputes'
@@ -178,6 +235,14 @@ def _update(world, row, params):
         raise _closed()
     merge_metadata(row, params)
     evidence = params.get('evidence')
+    appeal = row['status'].startswith('appeal')
+    if evidence and appeal != ('appeal' in evidence):
+        # https://docs.stripe.com/changelog/endive/2026-10-28
+        raise invalid(
+            "Only appeal evidence can be submitted during an appeal."
+            if appeal else
+            "Appeal evidence can only be submitted during an appeal.",
+            param='evidence')
     details = dict(row['evidence_details'])
     if evidence:
         row['evidence'] = dict(row['evidence'], **evidence)
@@ -187,10 +252,9 @@ def _update(world, row, params):
     submitted = evidence and params.get('submit', True)
     if submitted:
         details['submission_count'] += 1
-        if row['status'].startswith('warning'):
-            row['status'] = 'warning_under_review'
-        else:
-            row['status'] = 'under_review'
+        stage = row['status'].replace('needs_response', '').replace(
+            'under_review', '')
+        row['status'] = stage + 'under_review'
     row['evidence_details'] = details
     world.emit('charge.dispute.updated', row)
     if submitted:

@@ -58,8 +58,8 @@ def missing(kind, id, param, status=400, **extra):
 
 
 def missing_param(name, **extra):
-    "Return the error about a parameter that is required"
-    return invalid(
+    "Return the error about a required parameter, found before execution"
+    return unstored(
         "Missing required param: %s." % name, 'parameter_missing', name,
         **extra)
 

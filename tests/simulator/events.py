@@ -7,28 +7,28 @@ import re
 import zlib
 from uuid import uuid4
 
-import stripe
-
+from . import versions
 from .api import endpoint, listing
 from .errors import invalid, missing
 from .objects import new_id
 from .store import Table
 
-API_VERSION = stripe.api_version
 KEPT = 30 * 24 * 60 * 60
 
 
 class Event:
     "An event, its payload is kept compressed"
-    __slots__ = ('id', 'type', 'created', 'request', 'key', 'pending',
-        'failed', '_data')
+    __slots__ = ('id', 'type', 'created', 'request', 'key', 'version',
+        'pending', 'failed', '_data')
 
-    def __init__(self, type, created, data, request, key):
+    def __init__(self, type, created, data, request, key, version):
         self.id = new_id('event')
         self.type = type
         self.created = created
         self.request = request
         self.key = key
+        # The account's when it was made
+        self.version = version
         # Endpoints that didn't get it yet, and those that never will
         self.pending = 0
         self.failed = 0
@@ -44,14 +44,23 @@ class Event:
     def delivered(self):
         return not self.pending and not self.failed
 
-    def render(self, api_version=API_VERSION):
-        "Return the event as Stripe sends it"
+    def render(self, api_version=None):
+        """Return the event as it is delivered in a version of the API.
+
+        Without, as the API answers it: in the version of its creation."""
+        version = api_version or self.version
+        data = json.loads(_unpack(self._data))
+        data['object'] = versions.shown(
+            data['object'], data.pop('lists', {}), version)
+        if api_version is None:
+            # Recorded as null where nothing changed, deliveries lack it
+            data.setdefault('previous_attributes', None)
         return {
             'id': self.id,
             'object': 'event',
-            'api_version': api_version,
+            'api_version': version,
             'created': self.created,
-            'data': json.loads(_unpack(self._data)),
+            'data': data,
             'livemode': False,
             'pending_webhooks': self.pending,
             'request': {'id': self.request, 'idempotency_key': self.key},
@@ -86,13 +95,17 @@ class EventTable(Table):
         data = {'object': row}
         if previous is not None:
             data['previous_attributes'] = previous
+        version = world.settings.api_version
+        if any(map(versions.is_old, {version, *world.webhooks.versions()})):
+            data['lists'] = versions.lists_of(world, row)
         request = key = None
         if world.call:
             request = world.call.id
             key = world.call.idempotency_key
             if key is None and world.call.method == 'POST':
                 key = world.call.idempotency_key = str(uuid4())
-        event = self.add(Event(type, world.now(), data, request, key))
+        event = self.add(Event(
+                type, world.now(), data, request, key, version))
         self._counter += 1
         if not self._counter % 1000:
             self.forget_before(world.now() - KEPT)

@@ -19,12 +19,15 @@ FAULTS = {
     'latency': "answer seconds later",
     '500_before': "saved 500, nothing is executed",
     '500_after': "execute, then answer a saved 500",
+    '500_later': "saved 500, executed seconds later",
     '503': "unsaved 503, nothing is executed",
     '409': "another request uses the idempotency key",
     '429': "too many requests",
     '429_lock_timeout': "another request works on the object",
     '401': "the key is wrong",
     '403': "the key lacks the permission",
+    'search_stale': "search finds what was seconds ago (an hour)",
+    'search_refused': "the account's country has no search",
     'malformed': "execute, then answer truncated JSON",
     'down': "refuse everything",
     }
@@ -38,6 +41,8 @@ class Rule:
             should_retry=None):
         if fault not in FAULTS:
             raise ValueError("unknown fault %s" % fault)
+        if fault.startswith('search_'):
+            match = match or 'GET /v1/*/search'
         self.fault = fault
         self.match = match
         self.times = times

@@ -296,7 +296,8 @@ SETUP_FAILED = cards.Failure(
 def error_of(failure, method, charge=None):
     "Return the error that an intent keeps, null keys are absent"
     type = 'card_error'
-    if failure.code.endswith('_authentication_failure'):
+    if failure.code.startswith((
+                'payment_intent_', 'setup_intent_', 'payment_method_')):
         type = 'invalid_request_error'
     error = {
         'advice_code': failure.advice_code,

@@ -10,19 +10,43 @@ class Type(NamedTuple):
     currencies are those that can be paid with it (None: any); redirects that
     the payer is sent to another page; saved that it can be attached to a
     customer; generates that it leaves a SEPA direct debit that can be;
-    set_up that a setup intent takes it; delayed that the money shows
-    later."""
+    set_up that a setup intent takes it; delayed that the money shows later;
+    waits names the next action after which the payer has left the page, to
+    pay elsewhere within the seconds that it lasts (None: any time)."""
     currencies: Optional[tuple] = None
     redirects: bool = False
     saved: bool = True
     generates: bool = False
     set_up: bool = True
     delayed: bool = False
+    waits: Optional[str] = None
+    lasts: Optional[int] = None
 
 
 _EURO = ('eur',)
 _BANK = Type(_EURO, redirects=True, saved=False, generates=True)
 _ONCE = Type(_EURO, redirects=True, saved=False, set_up=False)
+
+_DAY = 24 * 60 * 60
+
+
+def _voucher(name, currency, days):
+    return Type(
+        (currency,), saved=False, set_up=False,
+        waits=name + '_display_details', lasts=days * _DAY)
+
+
+def _qr_code(name, currencies, lasts=None):
+    return Type(
+        currencies, saved=False, set_up=False,
+        waits=name + '_display_qr_code', lasts=lasts)
+
+
+def _account(*currencies):
+    return Type(
+        currencies, delayed=True, waits='verify_with_microdeposits',
+        lasts=10 * _DAY)
+
 
 # https://docs.stripe.com/payments/payment-methods/payment-method-support
 TYPES = {
@@ -40,7 +64,42 @@ TYPES = {
     'paypal': Type(
         ('eur', 'usd', 'gbp', 'sek', 'nok', 'dkk', 'chf', 'pln', 'czk'),
         redirects=True),
+    'boleto': _voucher('boleto', 'brl', 3),
+    'konbini': _voucher('konbini', 'jpy', 3),
+    'multibanco': _voucher('multibanco', 'eur', 7),
+    'oxxo': _voucher('oxxo', 'mxn', 3),
+    'customer_balance': Type(
+        ('eur', 'gbp', 'jpy', 'mxn', 'usd'), saved=False, set_up=False,
+        waits='display_bank_transfer_instructions'),
+    'pix': _qr_code('pix', ('brl',), _DAY),
+    'wechat_pay': _qr_code('wechat_pay', ('cny', 'eur', 'gbp', 'usd')),
+    'acss_debit': _account('cad', 'usd'),
+    'us_bank_account': _account('usd'),
+    'au_becs_debit': Type(('aud',), delayed=True),
+    'bacs_debit': Type(('gbp',), delayed=True),
+    'nz_bank_account': Type(('nzd',), delayed=True),
     }
+# Others that redirect, or that are confirmed in an app
+_SAVED = {
+    'amazon_pay': 'eur gbp usd', 'cashapp': 'usd', 'kakao_pay': 'krw',
+    'kr_card': 'krw', 'naver_pay': 'krw', 'payto': 'aud',
+    'revolut_pay': 'eur gbp'}
+_USED_ONCE = {
+    'affirm': 'cad usd', 'afterpay_clearpay': 'aud cad gbp nzd usd',
+    'alipay': 'aud cad cny eur gbp hkd jpy nzd sgd usd', 'alma': 'eur',
+    'billie': 'eur gbp sek', 'bizum': 'eur', 'blik': 'pln', 'crypto': 'usd',
+    'fpx': 'myr', 'grabpay': 'myr sgd', 'mb_way': 'eur',
+    'mobilepay': 'dkk eur nok sek', 'pay_by_bank': 'gbp', 'payco': 'krw',
+    'paynow': 'sgd', 'paypay': 'jpy', 'promptpay': 'thb',
+    'samsung_pay': 'krw', 'satispay': 'eur', 'scalapay': 'eur',
+    'sequra': 'eur', 'sunbit': 'usd', 'swish': 'sek', 'twint': 'chf',
+    'upi': 'inr', 'zip': 'aud'}
+TYPES.update({
+        n: Type(tuple(c.split()), redirects=True)
+        for n, c in _SAVED.items()})
+TYPES.update({
+        n: _ONCE._replace(currencies=tuple(c.split()))
+        for n, c in _USED_ONCE.items()})
 # What is turned on in the Dashboard if nothing else is said
 DEFAULT = ['card', 'sepa_debit', 'klarna', 'bancontact', 'ideal']
 

@@ -6,6 +6,7 @@ import re
 import stripe
 
 from . import cards
+from .checks import check_email
 from .errors import StripeError, invalid, missing
 from .objects import Row, shape
 from .schema import Hash, Integer, String
@@ -47,13 +48,21 @@ def default_expiry(world):
     return 9, year
 
 
-def card_details(world, behaviour, exp_month=None, exp_year=None):
-    "Return the card hash of a payment method"
+def card_details(world, behaviour, exp_month=None, exp_year=None,
+        cvc_check='unchecked', billing_details=None):
+    "Return the card hash of a payment method that wasn't used yet"
+    address = (billing_details or {}).get('address') or {}
     month, year = default_expiry(world)
     return shape(
         _Card,
         brand=behaviour.brand,
-        checks=shape(_Card.Checks, cvc_check='pass'),
+        checks=shape(
+            _Card.Checks,
+            address_line1_check='unchecked' if address.get('line1')
+            else None,
+            address_postal_code_check='unchecked'
+            if address.get('postal_code') else None,
+            cvc_check=cvc_check),
         country=behaviour.country,
         display_brand=behaviour.brand,
         exp_month=exp_month or month,
@@ -65,6 +74,17 @@ def card_details(world, behaviour, exp_month=None, exp_year=None):
             _Card.Networks, available=[behaviour.brand], preferred=None),
         regulated_status='unregulated',
         three_d_secure_usage=shape(_Card.ThreeDSecureUsage, supported=True))
+
+
+def use(method):
+    "Let the bank check what was given with a card, at its first use"
+    if method['type'] != 'card' or 'legacy' in method.private:
+        return
+    card, behaviour = method['card'], method.private['behaviour']
+    if 'unchecked' in card['checks'].values():
+        method['card'] = dict(card, checks={
+                k: behaviour.check(k) if v == 'unchecked' else v
+                for k, v in card['checks'].items()})
 
 
 def sepa_details(world, behaviour):
@@ -81,6 +101,7 @@ def sepa_details(world, behaviour):
 def billing(details=None):
     "Return billing details with every attribute"
     details = details or {}
+    check_email(details.get('email'), 'billing_details[email]')
     result = shape(stripe.PaymentMethod.BillingDetails)
     result['address'] = shape(
         stripe.PaymentMethod.BillingDetails.Address)
@@ -159,13 +180,14 @@ def from_params(world, call, params, prefix=''):
         card = params.get('card') or {}
         if card.get('token'):
             name = prefix + '[card][token]' if prefix else 'card[token]'
-            found = token_card(world, card['token'], name)
+            found, cvc_check = token_card(
+                world, card['token'], name), 'unchecked'
         elif not card.get('number'):
             name = prefix + '[card]' if prefix else 'card'
             raise invalid(
                 "Missing required param: %s." % name, 'parameter_missing',
                 name)
-        elif not call.public:
+        elif not (call.public or world.settings.raw_card_data):
             raise invalid(
                 "Sending credit card numbers directly to the Stripe API is "
                 "generally unsafe. We suggest you use test tokens that map "
@@ -175,10 +197,17 @@ def from_params(world, call, params, prefix=''):
                 "enabling-access-to-raw-card-data-apis.", status=402)
         else:
             found = _raw_card(world, card)
-        return draft(
-            world, type, card_details(world, *found), found[0], params)
+            cvc_check = 'unchecked' if card.get('cvc') else None
+        details = card_details(
+            world, *found, cvc_check=cvc_check,
+            billing_details=params.get('billing_details'))
+        return draft(world, type, details, found[0], params)
     elif type == 'sepa_debit':
         return _from_iban(world, params)
+    elif type in {'us_bank_account', 'acss_debit'}:
+        from .elsewhere import account_details
+        return draft(
+            world, type, *account_details(world, type, params), params)
     details = dict(_PLAIN.get(type, {}))
     details.update(params.get(type) or {})
     return draft(world, type, details, cards.Behaviour(type), params)
@@ -237,7 +266,8 @@ def from_legacy(world, row):
         else:
             card = row if row['object'] == 'card' else row['card']
             type, details = 'card', card_details(
-                world, behaviour, card['exp_month'], card['exp_year'])
+                world, behaviour, card['exp_month'], card['exp_year'],
+                cvc_check='pass')
         method = draft(world, type, details, behaviour)
         method['id'] = row['id']
         method['created'] = (
@@ -283,5 +313,6 @@ def attach(world, method, customer_id):
     if 'legacy' in method.private or method['customer'] == customer_id:
         return
     store(world, method)
+    use(method)
     world.table('payment_method').set(method, 'customer', customer_id)
     world.emit('payment_method.attached', method)

@@ -8,7 +8,8 @@ import html
 import mimetypes
 import os
 
-from .errors import StripeError
+from . import elsewhere
+from .errors import StripeError, missing
 from .intents import return_url
 from .public import challenged, complete
 from .schema import decode_form
@@ -68,6 +69,75 @@ def _file(name):
 @page('GET', '/favicon.ico')
 def favicon(simulator, params, name):
     return 204, {}, b''
+
+
+@page('GET', '/instructions/*')
+def instructions(simulator, params, token):
+    "Tell the payer how to pay elsewhere, within the page or alone"
+    _, intent = _waiting(simulator, token)
+    action = intent['next_action']
+    details = action[action['type']]
+    amount = details.get('amount_remaining', intent.get('amount'))
+    close = ''
+    if params.get('embedded'):
+        close = (
+            '<button type="button" id="close" onclick="'
+            "window.parent.postMessage({action: 'closed'}, '*')"
+            '">Close</button>')
+    return """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Instructions</title>
+<style>
+body { margin: 0; background: rgba(15, 20, 30, .55); color: #1b2430;
+  font: 16px/1.5 system-ui, sans-serif; }
+main { max-width: 24rem; margin: 15vh auto; padding: 1.5rem;
+  background: #fff; border-radius: 12px; }
+button { padding: .625rem 1.25rem; font: inherit; }
+</style>
+</head>
+<body>
+<main>
+<h1>How to pay</h1>
+<p>%(amount)s %(currency)s, reference %(reference)s</p>
+<form method="post">
+<button id="test-pay" name="outcome" value="paid">The money has come</button>
+<button id="test-expire" name="outcome" value="expired">The time is over
+</button>
+</form>
+%(close)s
+</main>
+</body>
+</html>
+""" % {
+        'amount': amount or 0,
+        'currency': html.escape(str(intent.get('currency') or '')),
+        'reference': html.escape(str(
+                details.get('reference') or details.get('number') or '-')),
+        'close': close,
+        }
+
+
+@page('POST', '/instructions/*')
+def instructions_done(simulator, params, token):
+    "Let the money come, or the time be over"
+    world, intent = _waiting(simulator, token)
+    with world.lock, world.calling(None):
+        if params.get('outcome') == 'expired':
+            elsewhere.expire(world, intent)
+        else:
+            elsewhere.receive(world, intent)
+    return "<!DOCTYPE html><title>Done</title><p>Done</p>"
+
+
+def _waiting(simulator, token):
+    world, intent = simulator.waits.get(token, (None, None))
+    if (not intent or intent.private.get('waits') != token
+            or not elsewhere.waiting(intent)):
+        raise missing('instructions', token, 'token', 404)
+    return world, intent
 
 
 @page('GET', '/challenge/*')

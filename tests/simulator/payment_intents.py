@@ -1,13 +1,13 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "Payment intents: created, confirmed, captured or canceled."
-import re
-
-from . import intents, methods
+from . import charges, elsewhere, history, intents, methods
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
 from .cards import AUTHENTICATION_REQUIRED
+from .checks import (
+    check_amount, check_currency, check_email, check_multiple)
 from .errors import invalid
 from .intents import refuse, unexpected
 from .methods import RAW_CARD
@@ -15,27 +15,14 @@ from .objects import new_id, random_text
 from .payments import capture_intent, fail, pay
 from .schema import Boolean, String, compile_params
 
-MINIMUM = {
-    'aed': 200, 'czk': 1500, 'dkk': 250, 'gbp': 30, 'hkd': 400,
-    'huf': 17500, 'jpy': 50, 'krw': 50, 'mxn': 1000, 'myr': 200, 'nok': 300,
-    'pln': 200, 'ron': 200, 'sek': 300, 'thb': 1000}
-MAXIMUM = 99999999
-_MINIMUM_URL = (
-    "https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts")
-_SMALL = (
-    "The amount must be greater than or equal to the minimum charge amount "
-    "allowed for your account and the currency set (%s).  If you want to "
-    "save a Payment Method for future use without an immediate payment, use "
-    "a Setup Intent instead: "
-    "https://docs.stripe.com/payments/setup-intents" % _MINIMUM_URL)
 _PLAIN = ['description', 'receipt_email', 'setup_future_usage', 'shipping',
     'statement_descriptor', 'statement_descriptor_suffix', 'transfer_group']
 _UPDATABLE = [
     'requires_payment_method', 'requires_confirmation', 'requires_action']
+_AUTHORIZED = ['requires_capture', 'requires_reauthorization', 'expired']
 _CANCELABLE = (
     'requires_payment_method, requires_capture, requires_reauthorization, '
     'requires_confirmation, requires_action, expired, processing')
-_CURRENCIES = re.compile(r'[a-z]{3}\Z')
 
 _PATH = '/v1/payment_intents'
 _DATA = compile_params('PaymentIntentConfirmParams').fields[
@@ -50,32 +37,17 @@ PUBLIC = {
     'expected_payment_method_type': String(),
     'use_stripe_sdk': Boolean(),
     }
+# Numbers are refused by what they are, not as an unknown parameter
+DATA = {'payment_method_data': PUBLIC['payment_method_data']}
 
 
-def check_amount(amount, currency):
-    if amount < 1:
-        raise invalid(_SMALL, 'parameter_invalid_integer', 'amount')
-    if amount < MINIMUM.get(currency, 50):
-        raise invalid(_SMALL, 'amount_too_small', 'amount')
-    if amount > MAXIMUM and currency not in {'jpy', 'idr', 'huf'}:
-        raise invalid(
-            "Amount must be no more than $999,999.99", 'amount_too_large',
-            'amount')
-
-
-def check_currency(currency):
-    if not _CURRENCIES.match(currency):
-        raise invalid(
-            "Invalid currency: %s. Stripe currently supports these "
-            "currencies: usd, aed, chf, eur, gbp, jpy, ..." % currency,
-            param='currency')
-
-
-@endpoint('POST', _PATH, 'PaymentIntentCreateParams', 'payment_intent')
+@endpoint('POST', _PATH, 'PaymentIntentCreateParams', 'payment_intent',
+    extra=DATA)
 def create(world, call, params):
     currency = params['currency'].lower()
     check_currency(currency)
     check_amount(params['amount'], currency)
+    check_email(params.get('receipt_email'), 'receipt_email')
     if params.get('customer'):
         get_customer(world, params['customer'])
     confirm = params.get('confirm')
@@ -187,7 +159,7 @@ def retrieve(world, call, params, id):
 
 
 @endpoint('POST', _PATH + '/{id}', 'PaymentIntentUpdateParams',
-    'payment_intent')
+    'payment_intent', extra=DATA)
 def update(world, call, params, id):
     intent = get_intent(world, id)
     status = intent['status']
@@ -205,8 +177,9 @@ def update(world, call, params, id):
                 % (name, status, name, ', '.join(_UPDATABLE)), name)
     currency = (params.get('currency') or intent['currency']).lower()
     check_currency(currency)
-    if 'amount' in params:
-        check_amount(params['amount'], currency)
+    if {'amount', 'currency'} & set(params):
+        check_amount(params.get('amount', intent['amount']), currency)
+    check_email(params.get('receipt_email'), 'receipt_email')
     if params.get('customer'):
         get_customer(world, params['customer'])
     draft = dict(intent, customer=params.get('customer', intent['customer']))
@@ -234,11 +207,15 @@ def update(world, call, params, id):
     if status in _UPDATABLE and (method or status == 'requires_action'
             and {'amount', 'currency'} & set(params)):
         intent.update(next_action=None, status='requires_confirmation')
+    # "Cleared if the PaymentIntent is later updated for any reason"
+    intent['last_payment_error'] = None
+    history.remember(intent, world.now())
     return intent
 
 
 @endpoint('POST', _PATH + '/{id}/confirm', 'PaymentIntentConfirmParams',
-    'payment_intent', public=PUBLIC, extra={'client_secret': String()})
+    'payment_intent', public=PUBLIC,
+    extra=dict(DATA, client_secret=String()))
 def confirm(world, call, params, id):
     intent = get_intent(world, id)
     intents.check_secret(call, intent, params)
@@ -258,6 +235,7 @@ def confirm(world, call, params, id):
     if method is None:
         raise intents.missing_method(intent)
     intents.check_method(intent, method)
+    check_email(params.get('receipt_email'), 'receipt_email')
     _check_confirm(world, call, intent, method, params, refuse)
     methods.store(world, method)
     for name in ['setup_future_usage', 'receipt_email', 'shipping',
@@ -272,6 +250,7 @@ def _check_confirm(world, call, intent, method, params, error):
     intents.check_customer(world, intent)
     intents.check_return_url(call, intent, params, method, error)
     intents.check_mandate(world, call, intent, params, method, error)
+    elsewhere.check(intent, method, error)
 
 
 def _confirm(world, call, intent, method, params):
@@ -280,14 +259,19 @@ def _confirm(world, call, intent, method, params):
     intent.update(
         last_payment_error=None, next_action=None,
         payment_method=method['id'])
+    elsewhere.give_up(world, intent)
     intent.private['off_session'] = off_session
     intent.private['mandate_data'] = params.get('mandate_data')
     intents.make_mandate(world, method, params)
-    if intents.needs_authentication(method, off_session):
+    waits = elsewhere.must_wait(method)
+    if waits or intents.needs_authentication(method, off_session):
         if off_session or params.get('error_on_requires_action'):
             fail(world, intent, method, AUTHENTICATION_REQUIRED)
             raise intents.refusal(intent, AUTHENTICATION_REQUIRED, method)
-        intents.challenge(world, call, intent, method, params)
+        if waits:
+            elsewhere.wait(world, intent, method)
+        else:
+            intents.challenge(world, call, intent, method, params)
         return
     pay(world, intent, method, raising=True)
 
@@ -297,15 +281,16 @@ def _confirm(world, call, intent, method, params):
 def cancel(world, call, params, id):
     intent = get_intent(world, id)
     status = intent['status']
-    if status not in _UPDATABLE + ['requires_capture']:
+    if status not in _UPDATABLE + _AUTHORIZED:
         raise unexpected(
             intent,
             "You cannot cancel this PaymentIntent because it has a status of "
             "%s. Only a PaymentIntent with one of the following statuses may "
             "be canceled: %s." % (status, _CANCELABLE))
-    if status == 'requires_capture':
-        charge = world.table('charge').get(intent['latest_charge'])
-        charge.private['released'] = True
+    charge = world.table('charge').get(intent['latest_charge'])
+    if status in _AUTHORIZED and charge and not charge['captured']:
+        charges.release(world, charge)
+    elsewhere.give_up(world, intent)
     intent.update(
         amount_capturable=0,
         canceled_at=world.now(),
@@ -349,6 +334,9 @@ def capture(world, call, params, id):
             "amount is greater than the amount you can capture for this "
             "charge. Contact us via https://support.stripe.com/contact/ for "
             "help.", 'amount_too_large')
+    check_multiple(
+        amount, intent['currency'], 'amount_to_capture',
+        payment_intent=intent)
     merge_metadata(intent, params)
     capture_intent(world, intent, amount)
     return intent

@@ -4,6 +4,7 @@
 from . import methods
 from .api import (
     endpoint, get_customer, listing, merge_metadata, page_of, sources_of)
+from .checks import check_email
 from .errors import StripeError, invalid, missing_param
 from .method_types import type_of
 from .methods import RAW_CARD
@@ -73,6 +74,9 @@ def update(world, call, params, id):
         row['allow_redisplay'] = params['allow_redisplay']
     if 'billing_details' in params:
         details = dict(row['billing_details'])
+        check_email(
+            (params['billing_details'] or {}).get('email'),
+            'billing_details[email]')
         for name, value in (params['billing_details'] or {}).items():
             if name == 'address':
                 value = dict(details['address'], **(value or {}))
@@ -89,12 +93,21 @@ def update(world, call, params, id):
 
 
 def changes(before, after):
-    "Return the earlier values of what changed"
-    return {
-        k: changes(v, after[k])
-        if isinstance(v, dict) and isinstance(after[k], dict)
-        and k != 'metadata' else v
-        for k, v in before.items() if k in after and v != after[k]}
+    """Return the earlier values of what changed.
+
+    A key of metadata that is new was null."""
+    result = {}
+    for key, value in before.items():
+        now = after.get(key)
+        if key not in after or value == now:
+            continue
+        if isinstance(value, dict) and isinstance(now, dict):
+            if key == 'metadata':
+                value = dict(dict.fromkeys(now), **value)
+                now = dict(dict.fromkeys(value), **now)
+            value = changes(value, now)
+        result[key] = value
+    return result
 
 
 @endpoint('POST', _PATH + '/{id}/attach', 'PaymentMethodAttachParams',
@@ -116,6 +129,7 @@ def attach(world, call, params, id):
             "This PaymentMethod was previously used without being attached "
             "to a Customer or was detached from a Customer, and may not be "
             "used again.")
+    methods.use(row)
     check_attachable(row)
     methods.attach(world, row, customer['id'])
     return row

@@ -17,6 +17,7 @@ def pay(world, intent, method, raising=False, authenticated=False):
     off_session = intent.private.get('off_session')
     if not method['customer']:
         method.private['used'] = True
+    methods.use(method)
     charge = charges.build(
         world, method, intent['amount'], intent['currency'],
         failure=failure,
@@ -133,10 +134,7 @@ def complete(world, intent, method, charge):
 def capture_intent(world, intent, amount):
     "Take an authorized amount, and release the rest"
     charge = world.table('charge').get(intent['latest_charge'])
-    charge.update(captured=True, amount_captured=amount)
-    charges.capture_money(world, charge, amount)
-    world.emit('charge.captured', charge)
-    charges.after_payment(world, charge)
+    charges.capture_authorized(world, charge, amount)
     _succeed(world, intent, charge)
 
 

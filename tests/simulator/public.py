@@ -96,7 +96,9 @@ def elements_session(world, call, params):
         'object': 'elements_session',
         'mode': kind.partition('_')[0],
         kind: public_view(world, intent),
-        'payment_method_types': intent['payment_method_types'],
+        'payment_method_types': [
+            t for t in intent['payment_method_types']
+            if t != 'customer_balance' or intent['customer']],
         'livemode': False,
         'customer': None,
         }

@@ -1,28 +1,16 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "Refunds: money that goes back, now, later or not at all."
-from decimal import Decimal
-
 import stripe
 
 from . import balance
 from .api import (
     check_filters, endpoint, get, listing, merge_metadata, metadata_of)
+from .checks import check_email, check_multiple, display
 from .errors import invalid, missing
 from .objects import shape
 
 _Destination = stripe.Refund.DestinationDetails
-ZERO_DECIMAL = set(
-    'bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split())
-_SIGNS = {'usd': '$', 'eur': '€', 'gbp': '£', 'jpy': '¥'}
-
-
-def display(amount, currency):
-    "Return the amount as Stripe writes it in its messages"
-    places = 0 if currency in ZERO_DECIMAL else 2
-    text = '{:,.{}f}'.format(Decimal(amount) / 10 ** places, places)
-    sign = _SIGNS.get(currency)
-    return sign + text if sign else '%s %s' % (text, currency.upper())
 
 
 def refundable(world, charge):
@@ -31,7 +19,9 @@ def refundable(world, charge):
         r['amount'] for r in world.table('refund').find(
             'charge', charge['id'])
         if r['status'] in {'pending', 'requires_action'})
-    return charge['amount_captured'] - charge['amount_refunded'] - pending
+    return (
+        charge['amount_captured'] + charge.private.get('release', 0)
+        - charge['amount_refunded'] - pending)
 
 
 def create(world, charge, params):
@@ -42,24 +32,27 @@ def create(world, charge, params):
         raise invalid(
             "This value must be greater than or equal to 1.",
             'parameter_invalid_integer', 'amount')
+    check_email(params.get('instructions_email'), 'instructions_email')
     if charge['status'] == 'failed':
         raise invalid("Charge %s did not succeed." % id)
     if not charge['captured']:
         if charge['payment_intent']:
             raise invalid(
-                "This charge has not been captured, and was created by a "
-                "PaymentIntent (%s). To release the funds, cancel the "
-                "PaymentIntent." % charge['payment_intent'])
+                "This uncaptured Charge was created by a PaymentIntent (%s). "
+                "You must cancel the PaymentIntent to reverse the "
+                "authorization instead of refunding the Charge directly. For "
+                "more information, see https://stripe.com/docs/payments/"
+                "place-a-hold-on-a-payment-method" % charge['payment_intent'])
         if amount is not None and amount != charge['amount']:
             raise invalid(
                 "An uncaptured charge can only be refunded in full.",
                 param='amount')
-    if charge['disputed'] and charge['dispute']:
-        dispute = world.table('dispute').get(charge['dispute'])
-        if not dispute['is_charge_refundable']:
-            raise invalid(
-                "Charge %s has been charged back; cannot issue a refund."
-                % id, 'charge_disputed')
+    if charge['disputed'] and not all(
+            d['is_charge_refundable']
+            for d in world.table('dispute').find('charge', id)):
+        raise invalid(
+            "Charge %s has been charged back; cannot issue a refund." % id,
+            'charge_disputed')
     remaining = (
         refundable(world, charge) if charge['captured']
         else charge['amount'])
@@ -69,6 +62,7 @@ def create(world, charge, params):
             'charge_already_refunded')
     if amount is None:
         amount = remaining
+    check_multiple(amount, currency)
     if amount > remaining:
         raise invalid(
             "Refund amount (%s) is greater than unrefunded amount on charge "
@@ -76,36 +70,18 @@ def create(world, charge, params):
                 display(amount, currency), display(remaining, currency)),
             param='amount')
     balance.settle(world, charge)
-    return _execute(world, charge, amount, params)
+    return execute(world, charge, amount, params)
 
 
-def _execute(world, charge, amount, params):
+def execute(world, charge, amount, params):
+    "Refund the amount and return the refund, nothing is checked"
     behaviour = charge.private['behaviour']
     status, pending_reason = 'succeeded', None
     if behaviour.refund == 'pending':
         status, pending_reason = 'pending', 'processing'
     elif charge['status'] == 'pending':
         status, pending_reason = 'pending', 'charge_pending'
-    type = charge['payment_method_details']['type']
-    destination = {'type': type}
-    if type == 'card':
-        destination['card'] = shape(
-            _Destination.Card, reference_status='pending',
-            reference_type='acquirer_reference_number', type='refund')
-    else:
-        destination[type] = {}
-    row = world.create(
-        'refund',
-        amount=amount,
-        charge=charge['id'],
-        currency=charge['currency'],
-        customer=charge['customer'],
-        destination_details=destination,
-        metadata=metadata_of(params),
-        payment_intent=charge['payment_intent'],
-        payment_method=charge['payment_method'],
-        reason=params.get('reason'),
-        status=status)
+    row = _make(world, charge, amount, status, params)
     if pending_reason:
         row['pending_reason'] = pending_reason
     if params.get('instructions_email'):
@@ -129,11 +105,57 @@ def _execute(world, charge, amount, params):
     return row
 
 
-def _move(world, charge, row):
+def _make(world, charge, amount, status, params):
+    type = charge['payment_method_details']['type']
+    destination = {'type': type}
+    if type == 'card':
+        destination['card'] = shape(
+            _Destination.Card, reference_status='pending',
+            reference_type='acquirer_reference_number', type='refund')
+    else:
+        destination[type] = {}
+    return world.create(
+        'refund',
+        amount=amount,
+        charge=charge['id'],
+        currency=charge['currency'],
+        customer=charge['customer'],
+        destination_details=destination,
+        metadata=metadata_of(params),
+        payment_intent=charge['payment_intent'],
+        payment_method=charge['payment_method'],
+        reason=params.get('reason'),
+        status=status)
+
+
+def release(world, charge, amount, fee=None):
+    """Make the Refund of what was authorized but isn't taken.
+
+    That was so until 2025-03-31.basil, for partial captures (where the whole
+    amount is taken and the rest, with its fee, given back) and for payments
+    that are canceled or expire (where no money moves). Such refunds stay,
+    also in the answers of newer versions: amount_refunded counts them,
+    amount_captured (and amount_received of the intent) doesn't. Nothing but
+    the amount (amount less amount_captured of the charge), the time and the
+    lack of a reason tells them from others.
+    https://docs.stripe.com/changelog/basil/2025-03-31/"""
+    if not world.settings.release_refunds or not amount:
+        return
+    row = _make(world, charge, amount, 'succeeded', {})
+    if fee is not None:
+        _move(world, charge, row, -fee)
+        charge.private['release'] = amount
+    charge['amount_refunded'] += amount
+    charge['refunded'] = charge['amount_refunded'] >= charge['amount']
+    world.emit('refund.created', row)
+    world.emit('charge.refunded', charge)
+
+
+def _move(world, charge, row, fee=0):
     type = charge['payment_method_details']['type']
     row['balance_transaction'] = balance.movement(
         world, 'refund' if type == 'card' else 'payment_refund', charge,
-        -row['amount'], row, category='refund',
+        -row['amount'], row, fee, category='refund',
         description="REFUND FOR CHARGE")['id']
 
 
@@ -154,7 +176,8 @@ def charge_completed(world, charge):
 def _count(charge, amount):
     charge['amount_refunded'] += amount
     charge['refunded'] = (
-        charge['amount_refunded'] >= charge['amount_captured'])
+        charge['amount_refunded']
+        >= charge['amount_captured'] + charge.private.get('release', 0))
 
 
 def succeed(world, row):
@@ -218,8 +241,10 @@ def create_refund(world, call, params):
 @endpoint('POST', _OF_CHARGE + '/refund', 'RefundCreateParams', 'charge')
 def refund_charge(world, call, params, id):
     charge = get(world, 'charge', id, 'id')
+    before = charge['balance_transaction']
     create(world, charge, params)
-    return charge
+    # Recorded: what became of the money is shown to who asks later
+    return dict(charge, balance_transaction=before)
 
 
 @endpoint('POST', _OF_CHARGE + '/refunds', 'RefundCreateParams', 'refund')

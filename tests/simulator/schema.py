@@ -18,6 +18,7 @@ import typing_extensions
 from stripe._request_options import RequestOptions
 
 from .errors import unstored
+from .lengths import LENGTHS, UNSET
 
 _OPTIONS = set(RequestOptions.__annotations__)
 _KEY = re.compile(r'\[([^\]]*)\]')
@@ -70,12 +71,14 @@ class Scalar:
 
 
 class String(Scalar):
+    def __init__(self, maximum=5000):
+        self.maximum = maximum
+
     def convert(self, value, name):
-        if len(value) > 5000 and not name.startswith('evidence'):
+        if len(value) > self.maximum and not name.startswith('evidence'):
             raise unstored(
-                "Invalid string: %s...%s; must be at most 5000 characters" % (
-                    value[:10], value[-4:]),
-                'parameter_invalid_string_too_long', name)
+                "Invalid string: %s...%s; must be at most %d characters" % (
+                    value[:10], value[-10:], self.maximum), param=name)
         return value
 
 
@@ -324,17 +327,14 @@ def compile_type(class_):
     return Hash(fields)
 
 
-# What an empty string unsets though the package does not declare it
-# https://github.com/stripe/stripe-dotnet/issues/1954
-_UNSET = {
-    'CustomerUpdateParams': ['description', 'email', 'name', 'phone'],
-    }
-
-
 def compile_params(name):
     "Return the validator of stripe.params.<name>"
     validator = compile_type(getattr(stripe.params, name))
-    if name in _UNSET:
-        validator = validator.extended(
-            **{n: Union([String()], True) for n in _UNSET[name]})
-    return validator
+    fields = {}
+    unset = UNSET.get(name, ())
+    for field, maximum in LENGTHS.get(name, {}).items():
+        node = validator.fields[field][1]
+        fields[field] = String(maximum)
+        if field in unset or isinstance(node, Union) and node.unset:
+            fields[field] = Union([fields[field]], True)
+    return validator.extended(**fields) if fields else validator

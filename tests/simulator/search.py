@@ -4,23 +4,55 @@
 import re
 
 from .api import endpoint
-from .errors import invalid
+from .errors import StripeError, invalid, unstored
+from .history import as_of
 
 _TERM = re.compile(
     r"""\s*(-?)(?:metadata\[["']([^"']+)["']\]|(\w+))\s*"""
     r"""(:|>=|<=|>|<)\s*(?:["']([^"']*)["']|(\w+))\s*(AND|OR|\Z)""", re.I)
 
 
+# How far behind Stripe says that it may be
+STALE = 60 * 60
+
+
+def check(world, call):
+    "Raise the error of an account that can't search"
+    refused = world.settings.search_refused
+    if call.fault == 'search_refused':
+        refused = 'country'
+    if refused == 'country':
+        # https://docs.stripe.com/search: not in India
+        raise unstored("Search feature unavailable for merchant.")
+    elif refused == 'forbidden':
+        raise unstored(
+            "The provided key does not have the required permissions for "
+            "this endpoint on account '%s'." % world.account['id'],
+            'more_permissions_required', status=403)
+    elif refused == 'down':
+        raise StripeError(
+            503, 'api_error', "Search is temporarily unavailable. Please "
+            "try again later.", stored=False)
+
+
 @endpoint('GET', '/v1/payment_intents/search', 'PaymentIntentSearchParams',
     'payment_intent', many=True)
 def search(world, call, params):
+    check(world, call)
     tests, operators = _parse(params['query'])
     limit = max(1, min(100, params.get('limit', 10)))
     start = int(params['page']) if (params.get('page') or '').isdigit() else 0
     seen = world.now() - world.settings.search_delay
+    stale = world.settings.search_stale
+    if call.fault == 'search_stale':
+        stale = call.seconds or STALE
+    indexed = world.now() - stale
     found = []
     for row in world.table('payment_intent').newest_first():
-        if row['created'] <= seen and operators(t(row) for t in tests):
+        if row['created'] > seen:
+            continue
+        row = as_of(row, indexed)
+        if operators(t(row) for t in tests):
             found.append(row)
             if len(found) > start + limit:
                 break

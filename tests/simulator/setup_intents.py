@@ -3,14 +3,14 @@
 "Setup intents: payment methods kept for later."
 import stripe
 
-from . import intents, methods, redirects
+from . import elsewhere, intents, methods, redirects
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
 from .errors import invalid
 from .intents import refuse, unexpected
 from .objects import new_id, random_text
-from .payment_intents import PUBLIC
+from .payment_intents import DATA, PUBLIC
 from .schema import String
 
 _PATH = '/v1/setup_intents'
@@ -18,7 +18,8 @@ _OPEN = [
     'requires_payment_method', 'requires_confirmation', 'requires_action']
 
 
-@endpoint('POST', _PATH, 'SetupIntentCreateParams', 'setup_intent')
+@endpoint('POST', _PATH, 'SetupIntentCreateParams', 'setup_intent',
+    extra=DATA)
 def create(world, call, params):
     if params.get('customer'):
         get_customer(world, params['customer'])
@@ -103,7 +104,8 @@ def retrieve(world, call, params, id):
     return intent
 
 
-@endpoint('POST', _PATH + '/{id}', 'SetupIntentUpdateParams', 'setup_intent')
+@endpoint('POST', _PATH + '/{id}', 'SetupIntentUpdateParams', 'setup_intent',
+    extra=DATA)
 def update(world, call, params, id):
     intent = get_intent(world, id)
     for name in ['payment_method', 'payment_method_data', 'customer',
@@ -136,7 +138,8 @@ def update(world, call, params, id):
 
 
 @endpoint('POST', _PATH + '/{id}/confirm', 'SetupIntentConfirmParams',
-    'setup_intent', public=PUBLIC, extra={'client_secret': String()})
+    'setup_intent', public=PUBLIC,
+    extra=dict(DATA, client_secret=String()))
 def confirm(world, call, params, id):
     intent = get_intent(world, id)
     intents.check_secret(call, intent, params)
@@ -172,6 +175,10 @@ def _confirm(world, call, intent, method, params):
     world.table('setup_intent').set(intent, 'payment_method', method['id'])
     attempt = _attempt(world, intent, method)
     intents.make_mandate(world, method, params)
+    if elsewhere.must_wait(method):
+        attempt['status'] = 'requires_action'
+        elsewhere.wait(world, intent, method)
+        return
     if intents.needs_authentication(method, setup=True):
         attempt['status'] = 'requires_action'
         intents.challenge(world, call, intent, method, params)
@@ -183,17 +190,11 @@ def _attempt(world, intent, method):
     last = world.table('setup_attempt').get(intent['latest_attempt'])
     if last and last['status'] == 'requires_action':
         last['status'] = 'abandoned'
-    type = method['type']
-    details = redirects.details_of(stripe.SetupAttempt, method)
-    if type == 'card':
-        details.update({
-                k: v for k, v in method['card'].items() if k in details})
-        details['network'] = method['card']['brand']
     row = world.create(
         'setup_attempt',
         customer=intent['customer'],
         payment_method=method['id'],
-        payment_method_details={type: details, 'type': type},
+        payment_method_details=_details_of(method),
         setup_intent=intent['id'],
         status='requires_confirmation',
         usage=intent['usage'])
@@ -201,9 +202,20 @@ def _attempt(world, intent, method):
     return row
 
 
+def _details_of(method):
+    type = method['type']
+    details = redirects.details_of(stripe.SetupAttempt, method)
+    if type == 'card':
+        details.update({
+                k: v for k, v in method['card'].items() if k in details})
+        details['network'] = method['card']['brand']
+    return {type: details, 'type': type}
+
+
 def set_up(world, intent, method, raising=False):
     "Keep the payment method, or refuse it"
     behaviour = method.private['behaviour']
+    methods.use(method)
     refused = behaviour.decline and method['type'] == 'card' and (
         not behaviour.attachable)
     if refused:
@@ -212,7 +224,8 @@ def set_up(world, intent, method, raising=False):
             raise intents.refusal(intent, behaviour.decline, method)
         return
     attempt = world.table('setup_attempt').get(intent['latest_attempt'])
-    attempt['status'] = 'succeeded'
+    attempt.update(
+        payment_method_details=_details_of(method), status='succeeded')
     method.private['set_up'] = True
     saved = redirects.complete(
         world, intent, method, attempt, setup_attempt=attempt['id'])

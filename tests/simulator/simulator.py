@@ -5,9 +5,9 @@ import threading
 import time
 
 from . import (  # noqa: F401
-    balance, charges, customers, disputes, events, payment_intents,
-    payment_methods, public, refunds, search, setup_intents, sources,
-    webhooks)
+    balance, charges, customers, disputes, elsewhere, events,
+    payment_intents, payment_methods, public, refunds, search,
+    setup_intents, sources, webhooks)
 from .account import Account
 from .clock import Clock
 from .dispatch import Dispatcher, redacted
@@ -27,6 +27,8 @@ class Simulator:
         self.clock = Clock()
         self.faults = Faults()
         self.challenges = {}
+        # Intents that wait for payers who pay elsewhere
+        self.waits = {}
         # Tracebacks of the simulator's own defects
         self.errors = []
         self.requests = Log(maxlen=LOGGED)
@@ -80,6 +82,7 @@ class Simulator:
         for account in accounts.values():
             account.webhooks.stop()
         self.challenges.clear()
+        self.waits.clear()
         self.faults.clear()
         self.requests.clear()
 

@@ -18,7 +18,8 @@ _order = itertools.count()
 _Source = stripe.Source
 
 
-def new_card(world, behaviour, exp_month=None, exp_year=None):
+def new_card(world, behaviour, exp_month=None, exp_year=None,
+        cvc_check='pass'):
     "Return a legacy card that isn't stored"
     month, year = methods.default_expiry(world)
     row = world.draft(
@@ -29,7 +30,7 @@ def new_card(world, behaviour, exp_month=None, exp_year=None):
             'diners': 'Diners Club', 'jcb': 'JCB', 'unionpay': 'UnionPay',
             }.get(behaviour.brand, 'Unknown'),
         country=behaviour.country,
-        cvc_check='pass',
+        cvc_check=cvc_check,
         exp_month=exp_month or month,
         exp_year=exp_year or year,
         fingerprint=world.fingerprint(behaviour.number),
@@ -187,7 +188,8 @@ def create_token(world, call, params):
         'token', client_ip=None, type='card', used=False,
         card=new_card(
             world, behaviour, method['card']['exp_month'],
-            method['card']['exp_year']))
+            method['card']['exp_year'],
+            method['card']['checks']['cvc_check']))
     row.private['behaviour'] = behaviour
     return world.table('token').add(row)
 
@@ -202,7 +204,7 @@ def retrieve_token(world, call, params, id):
         # Test tokens exist without being created
         return world.draft(
             'token', id=id, type='card', used=False,
-            card=new_card(world, behaviour))
+            card=new_card(world, behaviour, cvc_check='unchecked'))
     return row
 
 

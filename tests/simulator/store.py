@@ -4,6 +4,7 @@
 import heapq
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
+from contextlib import contextmanager
 
 from .errors import invalid, missing
 
@@ -29,11 +30,15 @@ class Table:
         self._positions = {}
         self._forgotten = 0
         self._indexes = {name: {} for name in indexes}
+        # Where the next object goes, instead of at the end
+        self.place = None
 
     def add(self, row):
         "Add an object and return it"
-        position = len(self._order)
         self.rows[row['id']] = row
+        if self.place:
+            return self._fill(row)
+        position = len(self._order)
         self._order.append(row)
         # Legacy cards don't show when they were created
         self._created.append(
@@ -44,6 +49,31 @@ class Table:
             value = row.get(name)
             if value is not None:
                 index.setdefault(value, []).append(position)
+        return row
+
+    def reserve(self, created):
+        "Return the place of an object that appears later"
+        self._order.append(None)
+        self._created.append(created)
+        return len(self._order) - 1, created
+
+    @contextmanager
+    def filling(self, place):
+        "Put the next object added at a reserved place"
+        self.place = place
+        try:
+            yield
+        finally:
+            self.place = None
+
+    def _fill(self, row):
+        position, _ = self.place
+        self.place = None
+        self._order[position] = row
+        self._positions[row['id']] = position
+        for name in self._indexes:
+            if row.get(name) is not None:
+                self.mark(row, name, row[name])
         return row
 
     def get(self, id):

@@ -18,8 +18,6 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-import stripe
-
 from .api import endpoint, get, listing, merge_metadata, metadata_of
 from .errors import invalid
 from .objects import random_text
@@ -132,6 +130,13 @@ class Webhooks:
 
     # Deliveries
 
+    def versions(self):
+        "Return the versions that endpoints ask for"
+        return {
+            r['api_version']
+            for r in self.world.table('webhook_endpoint').rows.values()
+            if r['api_version']}
+
     def dispatch(self, event):
         "Send the event to the endpoints that want it"
         for row in self.world.table('webhook_endpoint').rows.values():
@@ -196,7 +201,7 @@ class Webhooks:
         with world.lock:
             gone = row['id'] not in world.table('webhook_endpoint').rows
             content = json.dumps(delivery.event.render(
-                    row['api_version'] or stripe.api_version)).encode()
+                    row['api_version'] or delivery.event.version)).encode()
         if gone:
             return self._done(delivery, None, "endpoint deleted", False)
         status, error = self._post(

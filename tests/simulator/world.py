@@ -1,16 +1,17 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "The state of one Stripe account."
+import fnmatch
 import hashlib
 import threading
 from contextlib import contextmanager
-from types import SimpleNamespace
 
+from . import history
 from .events import EventTable
 from .idempotency import Keys
 from .limits import RateLimits
-from .method_types import DEFAULT
 from .objects import fresh, new_id
+from .settings import Settings
 from .store import Table
 from .webhooks import Webhooks
 
@@ -70,16 +71,16 @@ class World:
         self.keys = Keys(self.clock)
         self.webhooks = Webhooks(self)
         self.limits = RateLimits()
-        self.settings = SimpleNamespace(
-            key_state={}, permissions=None, charges_api=False,
-            legacy_ids=True, settle_delay=2, evidence_delay=0,
-            refund_delay=60, search_delay=60, raw_card_data=False,
-            payment_method_types=DEFAULT)
+        self.settings = Settings()
+        # Types of events that Stripe fails to make
+        self.missed = ()
         # The request that is being executed
         self.call = None
         # Balance rows in the order in which the money moved
         self.rows = []
         self.unsettled = {}
+        # What became of requests that were answered by 500 first
+        self.completions = []
         self.account = fresh(
             'account', id=new_id('account')[:21], type='standard',
             business_profile={'name': name}, business_type=None,
@@ -115,13 +116,19 @@ class World:
         row = fresh(kind, **values)
         if 'created' in row:
             if row['created'] is None:
-                row['created'] = self.now()
+                table = self.tables.get(kind)
+                row['created'] = (
+                    table.place[1] if table and table.place else self.now())
         else:
             row.private['created'] = self.now()
         return row
 
     def emit(self, type, row, previous=None):
         "Create an event about the object and have it delivered"
+        if row['object'] == 'payment_intent':
+            history.remember(row, self.now())
+        if any(fnmatch.fnmatch(type, m) for m in self.missed):
+            return
         event = self.events.record(self, type, row, previous)
         self.webhooks.dispatch(event)
         return event

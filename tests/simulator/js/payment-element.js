@@ -6,7 +6,20 @@
 (() => {
 'use strict';
 
-const LABELS = {card: 'Card', sepa_debit: 'SEPA Debit', klarna: 'Klarna'};
+const LABELS = {
+  card: 'Card', sepa_debit: 'SEPA Debit', klarna: 'Klarna',
+  acss_debit: 'Pre-authorized debit', boleto: 'Boleto',
+  customer_balance: 'Bank transfer', konbini: 'Konbini',
+  multibanco: 'Multibanco', oxxo: 'OXXO', pix: 'Pix',
+  us_bank_account: 'US bank account', wechat_pay: 'WeChat Pay'};
+// Any account can be paid from, none is asked for
+const ACCOUNTS = {
+  acss_debit: {
+    account_number: '000123456789', institution_number: '000',
+    transit_number: '11000'},
+  us_bank_account: {
+    account_number: '000123456789', routing_number: '110000000',
+    account_holder_type: 'individual'}};
 const OPEN = [
   'requires_payment_method', 'requires_confirmation', 'requires_action'];
 const get = id => document.getElementById(id);
@@ -207,6 +220,8 @@ async function confirm({confirmParams}) {
       data.sepa_debit = {iban: form.iban.value};
       data.billing_details = {
         name: form.name.value, email: form.email.value};
+    } else if (ACCOUNTS[type]) {
+      data[type] = ACCOUNTS[type];
     }
     if (form.save.checked) {
       data.allow_redisplay = 'always';
@@ -229,13 +244,17 @@ function saved() {
   return checked ? checked.value : '';
 }
 
+function panelOf(name) {
+  return get('panel-' + name) ? 'panel-' + name : 'panel-other';
+}
+
 function select(name) {
   type = name;
   for (const tab of get('tabs').children) {
     tab.setAttribute('aria-selected', String(tab.dataset.type === name));
   }
   for (const panel of form.querySelectorAll('[role=tabpanel]')) {
-    panel.hidden = panel.id !== 'panel-' + name;
+    panel.hidden = panel.id !== panelOf(name);
   }
   changed();
 }
@@ -284,7 +303,7 @@ function build() {
     tab.dataset.type = name;
     tab.textContent = LABELS[name];
     tab.setAttribute('role', 'tab');
-    tab.setAttribute('aria-controls', 'panel-' + name);
+    tab.setAttribute('aria-controls', panelOf(name));
     tab.addEventListener('click', () => select(name));
     get('tabs').append(tab);
   }

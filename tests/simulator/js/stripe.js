@@ -479,13 +479,17 @@ class StripeStandIn {
         window.location.assign(action.redirect_to_url.url);
         return new Promise(() => {});
       }
-      await challenge(this._key, elements._options.clientSecret, action);
+      if (action.type === 'use_stripe_sdk') {
+        await challenge(this._key, elements._options.clientSecret, action);
+      } else {
+        await instruct(action);
+      }
       const found = await this._retrieve(
         kind, elements._options.clientSecret);
       if (found.error) return found;
       intent = found[kind.result];
     }
-    if (!DONE.includes(intent.status)) {
+    if (!DONE.includes(intent.status) && !paidElsewhere(intent)) {
       const error = {...intent[kind.error], [kind.object]: intent};
       if (/_authentication_failure$/.test(error.code)) {
         error.message = UNAUTHENTICATED;
@@ -507,14 +511,39 @@ class StripeStandIn {
 
 // Show the challenge of the bank over the page until the payer has answered
 function challenge(key, secret, action) {
+  return cover(
+    'Authentication', '__privateStripeFrameChallenge',
+    BASE + 'challenge.html#' + new URLSearchParams({
+      key, secret, source: action.use_stripe_sdk.source}));
+}
+
+// Whether the payer has done what there is to do on the page
+function paidElsewhere(intent) {
+  return intent.status === 'requires_action' && intent.next_action
+    && !['use_stripe_sdk', 'redirect_to_url'].includes(
+      intent.next_action.type);
+}
+
+// Show how to pay elsewhere until the payer closes it
+async function instruct(action) {
+  const details = action[action.type];
+  const url = details.hosted_voucher_url || details.hosted_instructions_url;
+  // Stripe.js shows nothing about micro-deposits
+  if (url) {
+    await cover(
+      'Instructions', '__privateStripeFrameInstructions',
+      url + '?embedded=1');
+  }
+}
+
+function cover(title, name, url) {
   const frame = document.createElement('iframe');
-  frame.title = 'Authentication';
-  frame.name = '__privateStripeFrameChallenge';
+  frame.title = title;
+  frame.name = name;
   Object.assign(frame.style, {
     position: 'fixed', inset: '0', width: '100%', height: '100%',
     border: 'none', zIndex: '2147483647'});
-  frame.src = BASE + 'challenge.html#' + new URLSearchParams({
-    key, secret, source: action.use_stripe_sdk.source});
+  frame.src = url;
   return new Promise(resolve => {
     window.addEventListener('message', function listen(event) {
       if (event.source !== frame.contentWindow
