@@ -64,7 +64,7 @@ class Customer(metaclass=PoolMeta):
                 Exclude(t,
                     (t.stripe_account, Equal),
                     (t.stripe_customer_id, Equal),
-                    where=t.active & (t.stripe_double == Null)),
+                    where=t.active & ~t.stripe_double),
                 'account_payment_stripe.msg_customer_id_unique'))
 
     @classmethod
@@ -75,6 +75,7 @@ class Customer(metaclass=PoolMeta):
         is_new = not table_h.column_exist('stripe_owned_id')
         if is_new and table_h.column_exist('stripe_customer_id'):
             table_h.add_column('stripe_double', cls.stripe_double._sql_type)
+            cursor.execute(*table.update([table.stripe_double], [False]))
             cursor.execute(*table.update(
                     [table.stripe_double], [True],
                     where=table.id.in_(cls._shared(
@@ -103,10 +104,14 @@ class Customer(metaclass=PoolMeta):
             where=(table.stripe_customer_id != '') & where(table, other))
 
     @classmethod
+    def default_stripe_double(cls):
+        return False
+
+    @classmethod
     def copy(cls, customers, default=None):
         default = default.copy() if default is not None else {}
         default.setdefault('stripe_owned_id')
-        default.setdefault('stripe_double')
+        default.setdefault('stripe_double', False)
         return super().copy(customers, default=default)
 
     @classmethod
@@ -299,7 +304,7 @@ class Customer(metaclass=PoolMeta):
                 id=self.stripe_customer_id)
         self.stripe_customer_id = None
         self.stripe_owned_id = None
-        self.stripe_double = None
+        self.stripe_double = False
         self.stripe_sent = None
         # Stripe would answer with the former one for the same key
         self.stripe_attempt = (self.stripe_attempt or 0) + 1

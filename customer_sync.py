@@ -236,9 +236,16 @@ class Customer(metaclass=PoolMeta):
         customers = cls.stripe_lock(
             cls._by_stripe_id([customer_id])[customer_id])
         using = [c for c in customers if c.stripe_customer_id == customer_id]
-        if cls(id_) not in using:
+        customer, = [c for c in using if c.id == id_] or [None]
+        if not customer:
             return
-        if len(using) == 1:
+        others = [c for c in using if c != customer]
+        if others and customer.stripe_usable_id and not any(
+                c.stripe_usable_id for c in others):
+            # It is deleted once the others are
+            customer.stripe_store(stripe_try_at=dt.datetime.now() + LAST_PAUSE)
+            return
+        if not others:
             found = None
             try:
                 found = yield from cls.stripe_look(id_, gateway)
