@@ -238,12 +238,8 @@ class Customer(metaclass=PoolMeta):
         for again in [True, False]:
             if cls(id_).stripe_look_needed:
                 yield from cls.stripe_look(id_, gateway)
-            while not cls(id_).stripe_usable_id:
-                try:
-                    yield from cls._create(id_, gateway)
-                except StripeKeyReused:
-                    # What was made under it is not known to anybody
-                    cls(id_)._next_attempt()
+            if not cls(id_).stripe_usable_id:
+                yield from cls._create(id_, gateway)
             try:
                 return (yield from steps(id_, gateway))
             except StripeRefused as e:
@@ -251,9 +247,6 @@ class Customer(metaclass=PoolMeta):
                 if not (again and e.missing and e.param == 'customer'):
                     raise
                 yield from cls.stripe_look(id_, gateway)
-
-    def _next_attempt(self):
-        self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
 
     @classmethod
     def _create_intent(cls, id_, gateway):

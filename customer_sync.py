@@ -12,7 +12,8 @@ from trytond.pool import PoolMeta
 from trytond.transaction import Transaction
 
 from .customer_owner import NOT_OWNED
-from .gateway import StripeDenied, StripeFailure, StripeRefused
+from .gateway import (
+    StripeDenied, StripeFailure, StripeKeyReused, StripeRefused)
 from .pace import paced
 from .party import PartyChanges
 from .run import Run
@@ -74,6 +75,9 @@ class Customer(metaclass=PoolMeta):
         return 'customer-%s-%s-%s-%s' % (
             self.id, int(self.create_date.timestamp() * 1e6),
             self.party.id, self.stripe_attempt or 0)
+
+    def _next_attempt(self):
+        self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
 
     @classmethod
     def stripe_create(cls, customers=None):
@@ -163,7 +167,6 @@ class Customer(metaclass=PoolMeta):
         party = {k: v for k, v in params.items() if k != 'metadata'}
         params = {'metadata': params['metadata']}
         sent = cls._digest(customer.stripe_party_params)
-        key = customer.stripe_create_key
         created = refused = None
         method = customer.stripe_payment_method_id
         if method:
@@ -177,12 +180,17 @@ class Customer(metaclass=PoolMeta):
                 sent = None
         elif customer.stripe_token:
             params['source'] = customer.stripe_token
-        if not created:
-            created, refused = yield from _without_refused(
-                party, lambda left: paced(
-                    gateway.customers.create, **params, **left,
-                    idempotency_key='-without-'.join(
-                        [key, *sorted(party.keys() - left.keys())])))
+        while not created:
+            key = cls(id_).stripe_create_key
+            try:
+                created, refused = yield from _without_refused(
+                    party, lambda left: paced(
+                        gateway.customers.create, **params, **left,
+                        idempotency_key='-without-'.join(
+                            [key, *sorted(party.keys() - left.keys())])))
+            except StripeKeyReused:
+                # What was made under it is not known to anybody
+                cls(id_)._next_attempt()
         customer, = cls.stripe_lock([id_])
         if created.get('deleted') or not customer._is_owner(created):
             # The payment method is of somebody else
