@@ -50,10 +50,14 @@ class Customer(metaclass=PoolMeta):
                 where=t.stripe_setup_intent_id != Null))
 
     @classmethod
+    def default_stripe_setup_refused(cls):
+        return False
+
+    @classmethod
     def copy(cls, customers, default=None):
         default = default.copy() if default is not None else {}
         default.setdefault('stripe_try_at')
-        default.setdefault('stripe_setup_refused')
+        default.setdefault('stripe_setup_refused', False)
         return super().copy(customers, default=default)
 
     @classmethod
