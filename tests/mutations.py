@@ -24,6 +24,8 @@ TESTS = [
     MODULE + '.tests.test_faults.StoryTestCase',
     MODULE + '.tests.test_faults_events.EventStoryTestCase',
     MODULE + '.tests.test_restore.RestoreTestCase',
+    MODULE + '.tests.test_customer_owner.OwnerTestCase',
+    MODULE + '.tests.test_customer_setup.SetupTestCase',
     ]
 LEFT_OUT = shutil.ignore_patterns(
     '.git', '.cache', '.venv', '__pycache__', '*.egg-info', 'build')
@@ -201,6 +203,48 @@ MUTATIONS = {
             ("        intent = account.gateway.payment_intents.retrieve("
                 "intent['id'])\n", "")],
         ['test_cancelled']),
+    # customer
+    'use a customer of whoever': ('customer_owner.py', [
+            ("                and self.stripe_owned_id == "
+                "self.stripe_customer_id):", "                ):")],
+        ['test_double_is_charged']),
+    'not ask whose a customer is': ('customer_owner.py', [
+            ("            elif not customer._is_owner(found):",
+                "            elif False:")],
+        ['test_double_is_updated', 'test_somebody_elses_is_deleted']),
+    'take the customer of another company': ('customer_owner.py', [
+            ("                        or other.party != customer.party):",
+                "                        ):")],
+        ['test_same_id_is_refused']),
+    'delete what another record uses': ('customer_sync.py', [
+            ("        if not others:", "        if True:")],
+        ['test_double_of_the_same_party_is_deleted']),
+    'forget what other keys do not know': ('customer_sync.py', [
+            ("                if e.missing and not found:",
+                "                if False:")],
+        ['test_other_keys']),
+    'keep a customer that is deleted': ('customer_owner.py', [
+            ("            elif found.get('deleted'):",
+                "            elif False:")],
+        ['test_deleted_and_made_again']),
+    'attach what is used once': ('sources.py', [
+            ("            if generated:", "            if False:")],
+        ['test_bank']),
+    'tell that it is saved though it is not': ('customer_checkout.py', [
+            ("                customer.stripe_setup_refused = failed",
+                "                customer.stripe_setup_refused = False")],
+        ['test_refused']),
+    'insist on an e-mail address': ('customer_sync.py', [
+            ("            if name in party:", "            if False:")],
+        ['test_refused_email']),
+    'leave the name of a replaced party': ('customer_sync.py', [
+            ("        if mode == 'write' and 'party' in field_names:",
+                "        if False:")],
+        ['test_replaced_party']),
+    'look all the time at what nobody finishes': ('customer_checkout.py', [
+            ("                condition &= is_due(table, now)\n",
+                "                pass\n")],
+        ['test_unfinished']),
     }
 
 

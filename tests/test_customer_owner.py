@@ -135,6 +135,18 @@ class OwnerTestCase(StripeTestCase):
             self.read(self.customer, 'stripe_customer_id'),
             [self.customer_id])
 
+    def test_double_of_the_same_party_is_deleted(self):
+        "Test the customer stays when two records of its party have it"
+        double = self.create_double(party=self.party)
+        self.store(double, stripe_owned_id=self.customer_id)
+        self.call('delete', double)
+        self.call('stripe_delete', double)
+        self.assertEqual(self.read(double, 'stripe_customer_id'), [None])
+        self.assertFalse(getattr(self.known(), 'deleted', False))
+        self.assertEqual(
+            self.read(self.customer, 'stripe_customer_id'),
+            [self.customer_id])
+
     def test_both_are_deleted(self):
         "Test the last of the records deletes the customer at Stripe"
         double = self.create_double()
