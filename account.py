@@ -1,28 +1,25 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
-import hmac
-import json
 import logging
 import time
 
-import stripe
 from sql.conditionals import Coalesce
 
 from trytond import backend, config
-from trytond.i18n import gettext
 from trytond.model import (
     Index, ModelSQL, ModelView, Unique, dualmethod, fields)
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval, If, TimeDelta
 from trytond.rpc import RPC
-from trytond.transaction import Transaction, TransactionError
+from trytond.transaction import (
+    Transaction, TransactionError, without_check_access)
 
-from .common import attempt, from_timestamp, is_key, new_key
-from .exceptions import StripeKeyModifiedWarning
+from .common import attempt, from_timestamp, is_hurried, new_key
 from .gateway import (
     API_BASE, MAX_NETWORK_RETRIES, RATE_ENDPOINT, TIMEOUT, StripeDenied,
-    StripeFailure, StripeRefused, connect)
+    StripeFailure, connect)
+from .secret import PublishableKey, Secret
 
 SECTION = 'account_payment_stripe'
 # In seconds
@@ -38,15 +35,15 @@ class Account(ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.account'
 
     name = fields.Char("Name", required=True)
-    secret_key = fields.Char("Secret Key", required=True)
-    publishable_key = fields.Char("Publishable Key", required=True)
-    webhook_identifier = fields.Char("Webhook Identifier", readonly=True)
+    secret_key = Secret("Secret Key", required=True)
+    publishable_key = PublishableKey("Publishable Key", required=True)
+    webhook_identifier = Secret("Webhook Identifier", readonly=True)
     webhook_endpoint = fields.Function(
         fields.Char(
             "Webhook Endpoint",
             help="The URL to be called by Stripe."),
-        'on_change_with_webhook_endpoint')
-    webhook_signing_secret = fields.Char(
+        'get_webhook_endpoint')
+    webhook_signing_secret = Secret(
         "Webhook Signing Secret",
         states={
             'invisible': ~Eval('webhook_identifier'),
@@ -65,6 +62,10 @@ class Account(ModelSQL, ModelView):
             ],
         help="The delay after which a setup intent that has not succeeded "
         "is canceled.")
+    payment_method_remove = fields.Boolean(
+        "Payers May Remove Payment Methods",
+        help="Check to let payers remove saved payment methods "
+        "on the checkout page.")
     rate_endpoint = fields.Integer(
         "Requests per Endpoint",
         domain=['OR',
@@ -131,6 +132,18 @@ class Account(ModelSQL, ModelView):
                 readonly=False, instantiate=0, check_access=False)
 
     @classmethod
+    def __register__(cls, module):
+        table_h = cls.__table_handler__(module)
+        had_remove = table_h.column_exist('payment_method_remove')
+
+        super().__register__(module)
+
+        if not had_remove:
+            table = cls.__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.payment_method_remove], [True]))
+
+    @classmethod
     def view_attributes(cls):
         return super().view_attributes() + [
             ('/tree', 'visual',
@@ -141,8 +154,11 @@ class Account(ModelSQL, ModelView):
     def default_setup_intent_delay(cls):
         return dt.timedelta(days=30)
 
-    @fields.depends('webhook_identifier')
-    def on_change_with_webhook_endpoint(self, name=None):
+    @classmethod
+    def default_payment_method_remove(cls):
+        return True
+
+    def get_webhook_endpoint(self, name):
         if not self.webhook_identifier:
             return ''
         Router = Pool().get(SECTION, type='router')
@@ -172,63 +188,35 @@ class Account(ModelSQL, ModelView):
                 account.webhook_identifier = new_key()
         cls.save(accounts)
 
-    @classmethod
-    def check_modification(cls, mode, accounts, values=None, external=False):
-        super().check_modification(
-            mode, accounts, values=values, external=external)
-        if mode == 'write' and external and values.keys() & {
-                'secret_key', 'publishable_key'}:
-            cls._check_key_modified(accounts, values)
-
-    @classmethod
-    def _check_key_modified(cls, accounts, values):
-        pool = Pool()
-        Warning = pool.get('res.user.warning')
-        for account in accounts:
-            if all(getattr(account, name) == values[name]
-                    for name in ['secret_key', 'publishable_key']
-                    if name in values):
-                continue
-            key = Warning.format('stripe_key_modified', [account])
-            if Warning.check(key):
-                raise StripeKeyModifiedWarning(
-                    key, gettext(
-                        'account_payment_stripe.msg_stripe_key_modified',
-                        account=account.rec_name))
-
-    @classmethod
-    def on_modification(cls, mode, accounts, field_names=None):
-        super().on_modification(mode, accounts, field_names=field_names)
-        if mode == 'write' and 'secret_key' in field_names:
-            cls.write([a for a in accounts if a.error_message], {
-                    'error_message': None,
-                    'error_operation': None,
-                    })
-
     @property
     def gateway(self):
-        "The door to Stripe of this account"
+        "The door to Stripe of this account, the quick one in a hurry"
+        if is_hurried():
+            return self.quick_gateway
         return self._connect(
-            config.getint(
+            max_network_retries=config.getint(
                 SECTION, 'max_network_retries', default=MAX_NETWORK_RETRIES),
-            config.getfloat(SECTION, 'timeout', default=TIMEOUT))
+            timeout=config.getfloat(SECTION, 'timeout', default=TIMEOUT))
 
     @property
     def quick_gateway(self):
-        "The same that gives up soon, for what a person can do without"
+        "The same that gives up soon, for who waits or can do without"
         timeout = config.getfloat(SECTION, 'timeout', default=TIMEOUT)
-        return self._connect(0, min(timeout, QUICK_TIMEOUT))
+        return self._connect(
+            max_network_retries=0, timeout=min(timeout, QUICK_TIMEOUT),
+            quick=True)
 
-    def _connect(self, max_network_retries, timeout):
+    # Whoever the user is
+    @without_check_access
+    def _connect(self, **options):
         return connect(
             self.secret_key,
             api_base=config.get(SECTION, 'api_base', default=API_BASE),
-            max_network_retries=max_network_retries,
-            timeout=timeout,
             rate_endpoint=self.rate_endpoint or config.getfloat(
                 SECTION, 'rate_endpoint', default=RATE_ENDPOINT),
             rate_total=self.rate_total or config.getfloat(
-                SECTION, 'rate_total', default=0))
+                SECTION, 'rate_total', default=0),
+            **options)
 
     @property
     def stripe_js(self):
@@ -266,61 +254,6 @@ class Account(ModelSQL, ModelView):
             values)
 
     @classmethod
-    def from_identifier(cls, identifier):
-        "Return the account of the webhook identifier or None"
-        if not is_key(identifier):
-            return
-        for account in cls.search([
-                    ('webhook_identifier', '=', identifier),
-                    ]):
-            if hmac.compare_digest(
-                    account.webhook_identifier.encode(), identifier.encode()):
-                return account
-
-    def read_webhook(self, body, signature):
-        """Return the dictionary of the event posted to the webhook.
-
-        body: the bytes as received.
-        Raises ValueError if it is not an event that Stripe sent.
-        Raises StripeFailure if Stripe has to be asked and can not answer.
-        Source: https://docs.stripe.com/webhooks#verify-events
-        """
-        Event = Pool().get('account.payment.stripe.event')
-        try:
-            body = body.decode('utf-8')
-            if self.webhook_signing_secret:
-                stripe.WebhookSignature.verify_header(
-                    body, signature or '', self.webhook_signing_secret,
-                    tolerance=stripe.Webhook.DEFAULT_TOLERANCE)
-            event = json.loads(body)
-            Event.check(event)
-        except (stripe.SignatureVerificationError,
-                ValueError, TypeError, KeyError, RecursionError):
-            raise ValueError("Not an event of Stripe") from None
-        if not self.webhook_signing_secret:
-            # Anybody could have posted it
-            try:
-                event = self.gateway.events.retrieve(event['id'])
-            except StripeRefused as e:
-                raise ValueError(e.message) from None
-        return event
-
-    @dualmethod
-    def webhook(cls, accounts, event):
-        """Apply the event once on the records of the accounts.
-
-        event: the dictionary of a Stripe event.
-        Return True when it is applied, False if it must be sent again and
-        None if it is of no interest.
-        Commits.
-        """
-        Event = Pool().get('account.payment.stripe.event')
-        results = {
-            Event.receive_alone(account, event)
-            for account in accounts} - {None}
-        return all(results) if results else None
-
-    @classmethod
     def _note_fetched(cls, account_id, since):
         account = cls(account_id)
         # The clock of the server may jump and events must not be left out
@@ -333,10 +266,13 @@ class Account(ModelSQL, ModelView):
 
     @property
     def is_behind(self):
-        "If the events have not been read for long, or never"
+        "If the events have not been read for long"
+        if not self.fetched_at:
+            # There is nothing to forget of a new account
+            return dt.datetime.now() - self.create_date > PAUSE
         # It is of Stripe's clock
         now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
-        return not self.fetched_at or now - self.fetched_at > PAUSE
+        return now - self.fetched_at > PAUSE
 
     @classmethod
     def fetch_events(cls, accounts=None):
@@ -374,4 +310,6 @@ class Account(ModelSQL, ModelView):
                     "can not read the events of account %s", account_id)
             else:
                 attempt(cls._note_fetched, account_id, since)
+                if cls(account_id).is_compare_due:
+                    cls.compare([account_id])
         Event.clean()

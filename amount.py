@@ -2,12 +2,14 @@
 # this repository contains the full copyright notices and license terms.
 """Amounts between Tryton (Decimal) and Stripe (integer in the minor unit).
 
-One table, used in both directions.
+One table, used in both directions. Knows no Tryton model.
 Source: https://docs.stripe.com/currencies
 """
 from decimal import Decimal
 
-__all__ = ['AmountError', 'from_stripe', 'to_stripe']
+__all__ = [
+    'AmountError', 'exact', 'from_stripe', 'is_code', 'max_digits',
+    'to_stripe', 'unit']
 
 ZERO_DECIMAL = frozenset([
         'BIF', 'CLP', 'DJF', 'GNF', 'JPY', 'KMF', 'KRW', 'MGA', 'PYG', 'RWF',
@@ -15,23 +17,37 @@ ZERO_DECIMAL = frozenset([
 THREE_DECIMAL = frozenset(['BHD', 'JOD', 'KWD', 'OMR', 'TND'])
 # Currencies without decimals that Stripe still counts in hundredths
 WHOLE_IN_HUNDREDTHS = frozenset(['ISK', 'UGX'])
-# Stripe takes at most 12 digits whatever the payment method
-MAX_DIGITS = 12
+# How many digits of its minor unit Stripe takes to charge
+MAX_DIGITS = 8
+MORE_DIGITS = {'IDR': 12}
+# No amount at all has more
+LAST_DIGITS = 15
 
 
 class AmountError(ValueError):
-    "An amount that Stripe can not express in the currency"
+    "An amount that Stripe, or the currency in Tryton, cannot express"
 
     def __init__(self, amount, currency, unit):
         super().__init__(
-            "%s %s is not a multiple of %s up to %s digits" % (
-                amount, currency, unit, MAX_DIGITS))
+            "%s %s is not a multiple of %s of at most %s digits" % (
+                amount, currency, unit, max_digits(currency)))
         self.amount = amount
         self.currency = currency
         self.unit = unit
 
 
+def is_code(currency):
+    "Return if it is a code that Stripe can know, of whichever case"
+    return len(currency) == 3 and currency.isascii() and currency.isalpha()
+
+
+def max_digits(currency):
+    "Return how many digits of its minor unit Stripe takes to charge"
+    return MORE_DIGITS.get(currency.upper(), MAX_DIGITS)
+
+
 def _exponent(currency):
+    currency = currency.upper()
     if currency in ZERO_DECIMAL:
         return 0
     elif currency in THREE_DECIMAL:
@@ -44,29 +60,48 @@ def unit(currency):
 
     currency: the ISO 4217 code.
     """
-    exponent = _exponent(currency)
-    if currency in WHOLE_IN_HUNDREDTHS:
+    if currency.upper() in WHOLE_IN_HUNDREDTHS:
         return Decimal(1)
-    elif currency in THREE_DECIMAL:
+    elif currency.upper() in THREE_DECIMAL:
         # The last digit must be 0
         return Decimal('0.01')
-    return Decimal(1).scaleb(-exponent)
+    return Decimal(1).scaleb(-_exponent(currency))
 
 
-def to_stripe(amount, currency):
+def to_stripe(amount, currency, charged=False):
     """Return the integer of Stripe's minor unit for the Decimal amount.
 
-    Raises AmountError if it can not be expressed exactly.
+    charged: if it is of what Stripe has taken before, whatever its digits.
+    Raises AmountError if it cannot be expressed exactly.
     """
     smallest = unit(currency)
-    if abs(amount) >= Decimal(10) ** MAX_DIGITS or amount % smallest:
+    digits = LAST_DIGITS if charged else max_digits(currency)
+    if abs(amount) >= Decimal(10) ** LAST_DIGITS or amount % smallest:
         raise AmountError(amount, currency, smallest)
     value = amount.scaleb(_exponent(currency))
-    if abs(value) >= Decimal(10) ** MAX_DIGITS:
+    if abs(value) >= Decimal(10) ** digits:
         raise AmountError(amount, currency, smallest)
     return int(value)
 
 
-def from_stripe(stripe_amount, currency):
-    "Return the Decimal for the integer of Stripe's minor unit"
-    return Decimal(stripe_amount).scaleb(-_exponent(currency))
+def from_stripe(stripe_amount, currency, digits=None):
+    """Return the Decimal for the integer of Stripe's minor unit.
+
+    digits: of the currency in Tryton, None: as many as at Stripe.
+    Raises AmountError if it cannot be expressed exactly with them.
+    """
+    amount = Decimal(stripe_amount).scaleb(-_exponent(currency))
+    return amount if digits is None else exact(amount, digits, currency)
+
+
+def exact(amount, digits, currency=''):
+    """Return the Decimal amount with at most so many digits after the point.
+
+    Raises AmountError if it would be another amount.
+    """
+    if amount.as_tuple().exponent < -digits:
+        smallest = Decimal(1).scaleb(-digits)
+        if amount % smallest:
+            raise AmountError(amount, currency, smallest)
+        amount = amount.quantize(smallest)
+    return amount

@@ -31,12 +31,13 @@ def together(records=()):
     records: those which are locked, the transaction must not end before.
     """
     transaction = Transaction()
+    former = _batches.get(transaction)
     batch = _batches[transaction] = _Batch(records)
     try:
         yield
         batch.settle()
     finally:
-        del _batches[transaction]
+        _batches[transaction] = former
 
 
 def locked(name, ids):

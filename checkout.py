@@ -7,11 +7,12 @@ from trytond.i18n import gettext
 from trytond.model import ModelView, fields
 from trytond.pool import Pool
 from trytond.report import Report
-from trytond.transaction import Transaction
+from trytond.transaction import Transaction, without_check_access
 
 from .common import failure_message, is_key, new_key
 from .exceptions import StripeError
 from .gateway import StripeFailure
+from .secret import Secret
 
 MODULE = 'account_payment_stripe'
 
@@ -22,22 +23,13 @@ class CheckoutMixin:
     stripe_checkout_needed = fields.Function(
         fields.Boolean("Stripe Checkout Needed"),
         'on_change_with_stripe_checkout_needed')
-    stripe_checkout_id = fields.Char(
+    stripe_checkout_id = Secret(
         "Stripe Checkout ID", readonly=True, strip=False)
-    stripe_attempt = fields.Integer(
-        "Stripe Attempt", readonly=True,
-        help="Counts the requests that must not repeat the answer "
-        "of an earlier one.")
-
-    @classmethod
-    def default_stripe_attempt(cls):
-        return 0
 
     @classmethod
     def copy(cls, records, default=None):
         default = default.copy() if default is not None else {}
         default.setdefault('stripe_checkout_id')
-        default.setdefault('stripe_attempt', 0)
         return super().copy(records, default=default)
 
     @classmethod
@@ -63,12 +55,12 @@ class CheckoutMixin:
         Commits, when it raises StripeError because Stripe can not be asked.
         """
         try:
-            return self._stripe_ensure_intent(self.stripe_account.gateway)
+            return self._stripe_ensure_intent(self.stripe_own_account.gateway)
         except StripeFailure as e:
-            if e.saved and self.stripe_attempt is not None:
+            attempt = self.stripe_next_attempt(e)
+            if attempt != self.stripe_attempt:
                 # Stripe repeats the failure for the same idempotency key
-                self.stripe_store(
-                    stripe_attempt=self.stripe_attempt + 1)
+                self.stripe_store(stripe_attempt=attempt)
                 Transaction().commit()
             raise StripeError(gettext(
                     'account_payment_stripe.msg_stripe_failure',
@@ -81,14 +73,15 @@ class CheckoutMixin:
     def stripe_end_checkout(self):
         """Bring the record on according to what Stripe says of the intent.
 
+        Return what the page tells instead of stripe_checkout_result, if any.
         Raises StripeFailure.
         """
         raise NotImplementedError
 
     @property
     def stripe_checkout_result(self):
-        """Return what the payer is told: 'open', 'succeeded', 'processing',
-        'authorized' or 'closed'."""
+        """Return what the payer is told: 'open', 'waiting', 'succeeded',
+        'processing', 'authorized', 'closed' or 'unavailable'."""
         raise NotImplementedError
 
     @property
@@ -106,6 +99,8 @@ class CheckoutMixin:
         "The URL to which Stripe sends the payer back"
         return self._stripe_checkout_url('checkout_end')
 
+    # Whoever the user is
+    @without_check_access
     def _stripe_checkout_url(self, endpoint):
         if not self.stripe_checkout_id:
             return ''
@@ -119,9 +114,8 @@ class CheckoutMixin:
         "Return the record of the checkout page or None"
         if not is_key(checkout_id):
             return
-        for record in cls.search([
-                    ('stripe_checkout_id', '=', checkout_id),
-                    ]):
+        holders = cls.stripe_checkout_id.holders(cls, checkout_id)
+        for record in cls.search([('id', 'in', holders)]):
             if hmac.compare_digest(
                     record.stripe_checkout_id.encode(), checkout_id.encode()):
                 return record

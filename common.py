@@ -6,6 +6,8 @@ import time
 import uuid
 from collections import defaultdict
 from contextlib import contextmanager
+from decimal import Decimal
+from contextvars import ContextVar
 from weakref import WeakKeyDictionary
 
 from sql import For
@@ -13,18 +15,24 @@ from sql import For
 from trytond import backend, config
 from trytond.exceptions import UserError
 from trytond.i18n import gettext
-from trytond.model import fields
+from trytond.model import Model, fields
+from trytond.model.exceptions import AccessError
 from trytond.pyson import Eval
 from trytond.transaction import Transaction, TransactionError
 
-from .amount import AmountError, to_stripe
+from .amount import (
+    AmountError, exact, from_stripe, max_digits, to_stripe)
 from .batch import locked
 from .exceptions import StripeAmountError
-from .gateway import StripeDenied, StripeUnavailable
+from .gateway import StripeDenied, StripeKeyReused, StripeUnavailable
 
+# What Stripe says that the model has no name for
+UNKNOWN = 'unknown'
+_NOT_IN_CHAR = dict.fromkeys(map(ord, fields.Char.forbidden_chars + '\0'), ' ')
 _EPOCH = dt.datetime(1970, 1, 1)
 # The context is no place for it, as the tasks that are queued inherit it
 _told = WeakKeyDictionary()
+_hurried = ContextVar('hurried', default=False)
 
 
 def from_timestamp(seconds):
@@ -51,19 +59,21 @@ def is_key(value):
         and value.replace('-', '').replace('_', '').isalnum())
 
 
-def stripe_amount(amount, currency, record):
+def stripe_amount(amount, currency, record, charged=False):
     """Return the integer in Stripe's minor unit of the Decimal amount.
 
-    Raises StripeAmountError, in words, if Stripe can not express it.
+    charged: if it is of what Stripe has taken before, whatever its digits.
+    Raises StripeAmountError, in words, if Stripe cannot express it.
     """
     try:
-        return to_stripe(amount, currency.code)
+        return to_stripe(amount, currency.code, charged=charged)
     except AmountError as e:
         raise StripeAmountError(gettext(
                 'account_payment_stripe.msg_stripe_amount',
                 record=record.rec_name,
                 currency=currency.rec_name,
-                unit=e.unit)) from None
+                unit=e.unit,
+                digits=max_digits(currency.code))) from None
 
 
 def failure_message(failure):
@@ -72,6 +82,8 @@ def failure_message(failure):
         return gettext('account_payment_stripe.msg_stripe_unavailable')
     elif isinstance(failure, StripeDenied):
         return gettext('account_payment_stripe.msg_stripe_denied')
+    elif isinstance(failure, StripeKeyReused):
+        return gettext('account_payment_stripe.msg_stripe_key_reused')
     return failure.message
 
 
@@ -87,6 +99,22 @@ def error_message(error):
     return gettext(
         'account_payment_stripe.msg_unexpected_error',
         error=error.__class__.__name__)
+
+
+def is_readable(record, *names):
+    """Return if the user may read the fields of the record, if access is
+    checked at all.
+
+    Clients call the methods of on_change and selections of any record, for
+    which Tryton checks nothing.
+    """
+    if not Transaction().check_access or record.id is None or record.id < 0:
+        return True
+    try:
+        record.__class__.read([record.id], ['id', *names])
+    except AccessError:
+        return False
+    return True
 
 
 @contextmanager
@@ -105,6 +133,20 @@ def is_told_by_stripe():
     return bool(_told.get(Transaction()))
 
 
+@contextmanager
+def hurried():
+    "Let accounts talk to Stripe through the gateway that gives up soon"
+    token = _hurried.set(True)
+    try:
+        yield
+    finally:
+        _hurried.reset(token)
+
+
+def is_hurried():
+    return _hurried.get()
+
+
 def take_locks(locks):
     "Take the locks that were missing, as a new transaction does"
     transaction = Transaction()
@@ -117,10 +159,20 @@ def take_locks(locks):
 
 
 def forget_locks():
-    "The locks have ended with the commit or the roll back"
+    """Forget what has ended with the commit or the roll back: the locks, and
+    what has joined, as it would be part of each of the following."""
     transaction = Transaction()
     transaction._locked_tables = set()
     transaction._locked_records = defaultdict(set)
+    transaction._datamanagers = []
+
+
+def start_clean():
+    "Commit what the transaction holds, it must not end with what follows"
+    try:
+        Transaction().commit()
+    finally:
+        forget_locks()
 
 
 def attempt(func, *args, **kwargs):
@@ -129,7 +181,9 @@ def attempt(func, *args, **kwargs):
     Starts func over, in a new transaction, when the database reports a
     conflict or a lock has to be taken first.
     Anything else that it raises has been rolled back.
+    What the transaction holds before is committed first.
     """
+    start_clean()
     transaction = Transaction()
     retry = config.getint('database', 'retry')
     locks = {}
@@ -199,13 +253,21 @@ class LeaseMixin:
 
     @classmethod
     def stripe_note_error(cls, id_, error):
-        "Show on the record the exception for which a Run could not carry it"
+        "Show on the record the exception for which it could not go on"
         for record in cls.stripe_lock([id_]):
             record.stripe_store(
                 stripe_error_message=error_message(error),
                 stripe_error_code=None,
-                stripe_error_param=None,
-                stripe_leased_until=None)
+                stripe_error_param=None)
+
+    @classmethod
+    def stripe_note_unapplied(cls, id_, error):
+        """Show on the record the exception that prevents what Stripe says of
+        it, and keep what can be kept of that.
+
+        Raises StripeFailure.
+        """
+        cls.stripe_note_error(id_, error)
 
     @classmethod
     def stripe_browse(cls, id_):
@@ -219,25 +281,105 @@ class LeaseMixin:
 
         Only for what is known of Stripe, on which nothing else depends: it
         goes without the checks of the model, which cost more than the rest of
-        a charge.
+        a charge. They become what the model would accept.
+        Raises AmountError if the currency has not enough digits for one.
         """
         values = {
-            n: v for n, v in values.items() if getattr(self, n) != v}
+            n: v for n, v in (
+                (n, self._stripe_accepted(n, v)) for n, v in values.items())
+            if _differ(getattr(self, n), v)}
         if not values:
             return
+        stored = {
+            n: v.id if isinstance(v, Model) else v for n, v in values.items()}
         transaction = Transaction()
         table = self.__table__()
         transaction.connection.cursor().execute(*table.update(
-                [getattr(table, n) for n in values],
-                [self._fields[n].sql_format(v) for n, v in values.items()],
+                [getattr(table, n) for n in stored],
+                [self._fields[n].sql_format(v) for n, v in stored.items()],
                 where=table.id == self.id))
         for cache in transaction.cache.values():
             if cache is not self._transaction_cache:
                 cache[self.__name__].pop(self.id, None)
-        for cache in [self._local_cache, self._cache]:
+        for cache, known in [
+                (self._local_cache, values), (self._cache, stored)]:
             if self.id in cache:
-                for name, value in values.items():
+                for name, value in known.items():
                     cache[self.id][name] = value
+
+    def _stripe_accepted(self, name, value):
+        "Return the value of Stripe as the field accepts it"
+        if value is None:
+            return
+        field = self._fields[name]
+        if isinstance(field, fields.Numeric):
+            currency = getattr(self, field.digits)
+            return exact(value, currency.digits, currency.code)
+        elif isinstance(field, fields.Selection):
+            known = dict(field.selection)
+            if value not in known and UNKNOWN in known:
+                return UNKNOWN
+        elif isinstance(field, fields.Char):
+            return _one_line(value)[:field.size]
+        return value
+
+
+def _differ(old, new):
+    if isinstance(old, Decimal) and isinstance(new, Decimal) and (
+            old.as_tuple().exponent < new.as_tuple().exponent):
+        # Stored before the digits of the currency were looked at
+        return True
+    return old != new
+
+
+def _one_line(text):
+    "Return the text without what no Char, or no database, can have"
+    text = text.translate(_NOT_IN_CHAR)
+    if not text.isascii():
+        text = text.encode(errors='replace').decode()
+    return text
+
+
+class AmountMixin:
+    __slots__ = ()
+
+    stripe_amount = fields.Function(
+        fields.Integer(
+            "Stripe Amount",
+            states={
+                'readonly': Eval('state') != 'draft',
+                }),
+        'get_stripe_amount', setter='set_stripe_amount')
+
+    def get_stripe_amount(self, name):
+        try:
+            return to_stripe(self.amount, self.currency.code, charged=True)
+        except AmountError:
+            return None
+
+    @classmethod
+    def set_stripe_amount(cls, records, name, value):
+        """Set the amount to the integer of Stripe's minor unit.
+
+        Raises StripeAmountError if the currency has not enough digits for it.
+        """
+        if value is None:
+            return
+        for record in records:
+            currency = record.currency
+            try:
+                record.amount = from_stripe(
+                    value, currency.code, currency.digits)
+            except AmountError as e:
+                raise StripeAmountError(inexact_message(e)) from None
+        cls.save(records)
+
+
+def inexact_message(error):
+    "Return the text about the AmountError of what Stripe said"
+    return gettext(
+        'account_payment_stripe.msg_stripe_inexact',
+        amount=error.amount, currency=error.currency, unit=error.unit)
 
 
 class ErrorMixin:

@@ -17,9 +17,12 @@ from trytond.wizard import Button, StateTransition, StateView, Wizard
 
 from .batch import later
 from .checkout import CheckoutMixin
-from .common import ErrorMixin, LeaseMixin, failure_message
+from .common import (
+    ErrorMixin, LeaseMixin, failure_message, is_readable)
 from .exceptions import StripeError
 from .gateway import StripeFailure
+from .retry import RetryMixin
+from .secret import Secret
 from .sources import (
     label, read_fingerprints, read_payment_methods, read_sources)
 
@@ -37,8 +40,8 @@ _READONLY = {
 
 
 class Customer(
-        LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin, ModelSQL,
-        ModelView):
+        RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin,
+        ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.customer'
     _history = True
     _rec_name = 'stripe_customer_id'
@@ -60,7 +63,7 @@ class Customer(
             'readonly': (
                 (Eval('id', -1) >= 0) & Bool(Eval('stripe_customer_id'))),
             })
-    stripe_token = fields.Char(
+    stripe_token = Secret(
         "Stripe Token", strip=False,
         states={
             'readonly': (
@@ -184,7 +187,8 @@ class Customer(
     @fields.depends('active', 'stripe_token', 'stripe_customer_id')
     def on_change_with_stripe_checkout_needed(self, name=None):
         return bool(
-            self.active
+            is_readable(self)
+            and self.active
             and not (self.stripe_token and not self.stripe_customer_id))
 
     @classmethod
@@ -232,10 +236,9 @@ class Customer(
         return self._cached(self._payment_methods_cache, read_payment_methods)
 
     def _cached(self, cache, read):
-        ModelAccess = Pool().get('ir.model.access')
         # Anybody can call the methods of selections, with any customer
-        if not self.stripe_customer_id or not ModelAccess.check(
-                self.__name__, 'read', raise_exception=False):
+        if not (is_readable(self, 'stripe_customer_id')
+                and self.stripe_customer_id):
             return []
         labels = cache.get(self.id)
         if labels is None:

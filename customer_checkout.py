@@ -5,34 +5,29 @@ from functools import partial
 
 from sql import Null
 
+from trytond.i18n import gettext
 from trytond.model import Index, fields
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
 from .common import from_timestamp
-from .customer_sync import LAST_PAUSE, is_due
 from .gateway import StripeKeyReused, StripeRefused
-from .pace import at_once, paced
+from .pace import call_now, paced
 from .run import Run
 from .sources import reusable_method
+from .state import KNOWN, instructions
 
 # How long a setup intent is left alone is that many times its age
 PAUSES = 3
 FIRST_PAUSE = dt.timedelta(minutes=15)
-LONGEST_PAUSE = dt.timedelta(days=30)
 EXPAND = ['latest_attempt']
 
 
 class Customer(metaclass=PoolMeta):
     "Let the customer save a payment method at the checkout page"
     __name__ = 'account.payment.stripe.customer'
+    _stripe_longest_pause = dt.timedelta(days=30)
 
-    stripe_try_at = fields.Timestamp(
-        "Next Try", readonly=True,
-        states={
-            'invisible': True,
-            },
-        help="When cron looks at Stripe again.")
     stripe_setup_refused = fields.Boolean(
         "Setup Refused", readonly=True,
         states={
@@ -56,7 +51,6 @@ class Customer(metaclass=PoolMeta):
     @classmethod
     def copy(cls, customers, default=None):
         default = default.copy() if default is not None else {}
-        default.setdefault('stripe_try_at')
         default.setdefault('stripe_setup_refused', False)
         return super().copy(customers, default=default)
 
@@ -69,15 +63,12 @@ class Customer(metaclass=PoolMeta):
         of them.
         Commits customer by customer.
         """
-        now = dt.datetime.now()
-
         def where(table):
             condition = table.stripe_setup_intent_id != Null
             if customers is None:
-                condition &= is_due(table, now)
+                condition &= cls.stripe_due(table)
             return condition
-        Run(cls, partial(cls._steps, cls._intent_update_one)).carry(
-            where, customers)
+        Run(cls, cls._intent_update_one).carry(where, customers)
 
     @classmethod
     def _intent_update_one(cls, id_, gateway):
@@ -125,7 +116,17 @@ class Customer(metaclass=PoolMeta):
             FIRST_PAUSE)
         if now < old:
             pause = min(pause, old - now)
-        self.stripe_store(stripe_try_at=now + min(pause, LONGEST_PAUSE))
+        values = {}
+        if intent['status'] not in KNOWN:
+            values = {
+                'stripe_error_message': gettext(
+                    'account_payment_stripe.msg_stripe_unknown',
+                    word=intent['status']),
+                'stripe_error_code': None,
+                'stripe_error_param': None,
+                }
+        self.stripe_store(**values, stripe_tries=0, stripe_try_at=now + min(
+                pause, self._stripe_longest_pause))
 
     @classmethod
     def _missing(cls, id_, gateway, intent_id):
@@ -134,9 +135,6 @@ class Customer(metaclass=PoolMeta):
 
         Return if it is forgotten.
         """
-        for customer in cls.stripe_lock([id_]):
-            customer.stripe_store(
-                stripe_try_at=dt.datetime.now() + LAST_PAUSE)
         customer_id = cls(id_).stripe_usable_id
         if customer_id and (
                 yield paced(gateway.customers.retrieve, customer_id)):
@@ -200,6 +198,7 @@ class Customer(metaclass=PoolMeta):
                 customer.stripe_setup_intent_id = None
                 customer.stripe_setup_refused = failed
                 customer.stripe_try_at = None
+                customer.stripe_tries = 0
                 # The next intent must be another one
                 customer.stripe_attempt = (customer.stripe_attempt or 0) + 1
                 if failure or not customer._party_refused:
@@ -208,7 +207,7 @@ class Customer(metaclass=PoolMeta):
                 customer.save()
 
     def _stripe_ensure_intent(self, gateway):
-        return at_once(self.__class__._ensure_intent(self.id, gateway))
+        return call_now(self.__class__._ensure_intent(self.id, gateway))
 
     @classmethod
     def _ensure_intent(cls, id_, gateway):
@@ -296,8 +295,14 @@ class Customer(metaclass=PoolMeta):
         intent = gateway.setup_intents.retrieve(
             self.stripe_setup_intent_id, expand=EXPAND)
         if intent['status'] == 'succeeded':
-            at_once(self.__class__._attach(self.id, gateway, intent))
+            call_now(self.__class__._attach(self.id, gateway, intent))
             self.__class__.__queue__.find_identical([self])
+        elif intent['status'] not in KNOWN:
+            return {'result': 'unavailable'}
+        elif intent['status'] == 'processing':
+            return {'result': 'processing'}
+        elif waiting := instructions(intent):
+            return {'result': 'waiting', **waiting}
 
     @property
     def stripe_language(self):
@@ -313,16 +318,36 @@ class Customer(metaclass=PoolMeta):
             return 'open'
         return 'succeeded'
 
-    def stripe_checkout_page(self):
-        "Return what the checkout page needs from Stripe"
+    def stripe_checkout_page(self, other=False):
+        """Return what the checkout page needs from Stripe.
+
+        other: if another payment method shall be saved than the one that
+        waits.
+        """
         intent = self.stripe_ensure_intent()
         if intent['status'] == 'processing':
             return {'result': 'processing'}
+        elif intent['status'] not in KNOWN:
+            return {'result': 'unavailable'}
+        waiting = instructions(intent)
+        if waiting and not other:
+            return {'result': 'waiting', **waiting}
         return {
             'mode': 'setup',
             'client_secret': intent['client_secret'],
             'customer_secret': None,
             }
+
+    @classmethod
+    def stripe_on_detached(cls, account, event):
+        "The payer may have removed a payment method at the checkout page"
+        before = event['data'].get('previous_attributes') or {}
+        if before.get('customer') and cls.search([
+                    ('stripe_account', '=', account.id),
+                    ('stripe_customer_id', '=', before['customer']),
+                    ], limit=1):
+            cls.clear_stripe_caches()
+            return True
 
     @classmethod
     def stripe_on_setup_intent(cls, account, event):
@@ -336,7 +361,20 @@ class Customer(metaclass=PoolMeta):
                 cls._forget_intent(customer.id, intent_id, close=True)
             else:
                 customer.stripe_end_checkout()
-        return bool(customers) or None
+        return customers
+
+    @classmethod
+    def stripe_of_event(cls, account, event):
+        "Return the customers that the event is about"
+        object_ = event['data']['object']
+        name = {
+            'setup_intent': 'stripe_setup_intent_id',
+            'customer': 'stripe_customer_id',
+            }[object_['object']]
+        return cls.search([
+                ('stripe_account', '=', account.id),
+                (name, '=', object_['id']),
+                ])
 
 
 class Account(metaclass=PoolMeta):

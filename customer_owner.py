@@ -1,7 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 from collections import defaultdict
-from functools import partial
 
 from sql import Literal, Null
 from sql.operators import Equal
@@ -15,7 +14,7 @@ from trytond.transaction import Transaction, inactive_records
 
 from .exceptions import StripeCustomerError
 from .gateway import StripeFailure, StripeRefused
-from .pace import at_once, paced
+from .pace import call_now, paced
 from .run import Run
 
 NOT_OWNED = 'customer_not_owned'
@@ -216,7 +215,7 @@ class Customer(metaclass=PoolMeta):
         Raises the same as stripe_look.
         """
         cls = self.__class__
-        return at_once(
+        return call_now(
             cls.stripe_look(self.id, self.stripe_account.gateway))
 
     def stripe_is_deleted(self, failure):
@@ -308,9 +307,12 @@ class Customer(metaclass=PoolMeta):
         self.stripe_sent = None
         # Stripe would answer with the former one for the same key
         self.stripe_attempt = (self.stripe_attempt or 0) + 1
+        if not self.stripe_setup_intent_id:
+            # The link must not tell that something is saved
+            self.stripe_store(stripe_checkout_id=None)
         self.stripe_store(
             stripe_error_message=message, stripe_error_code=None,
-            stripe_error_param=None)
+            stripe_error_param=None, stripe_tries=0, stripe_try_at=None)
         self.save()
 
     @classmethod
@@ -320,7 +322,7 @@ class Customer(metaclass=PoolMeta):
             account, event['data']['object']['id'])
         for customer in customers:
             customer._forget_stripe_id(tell=True)
-        return bool(customers) or None
+        return customers
 
     @classmethod
     def _by_account(cls, account, customer_id):
@@ -361,8 +363,7 @@ class Customer(metaclass=PoolMeta):
             return (
                 (table.stripe_customer_id != Null)
                 & (table.active == Literal(True)))
-        Run(cls, partial(cls._steps, cls._check_typed_one)).carry(
-            where, customers)
+        Run(cls, cls._check_typed_one).carry(where, customers)
 
     @classmethod
     def _check_typed_one(cls, id_, gateway):

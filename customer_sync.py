@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 import json
-from functools import partial
 
 from sql import Literal, Null
 
@@ -12,17 +11,14 @@ from trytond.pool import PoolMeta
 from trytond.transaction import Transaction
 
 from .customer_owner import NOT_OWNED
-from .gateway import (
-    StripeDenied, StripeFailure, StripeKeyReused, StripeRefused)
+from .gateway import StripeFailure, StripeKeyReused, StripeRefused
 from .pace import paced
 from .party import PartyChanges
 from .run import Run
 from .sources import read_fingerprints, read_owner
 
-# How long what Stripe does not know is left alone
-LAST_PAUSE = dt.timedelta(days=1)
-# Longer than any pause, if the clock of the server was not set back
-MAX_PAUSE = dt.timedelta(days=31)
+# How long a customer waits for the records that use the same at Stripe
+PAUSE = dt.timedelta(days=1)
 
 
 class Customer(metaclass=PoolMeta):
@@ -91,7 +87,7 @@ class Customer(metaclass=PoolMeta):
                 & (table.stripe_token != '')
                 & (table.stripe_customer_id == Null)
                 & (table.active == Literal(True)))
-        Run(cls, partial(cls._steps, cls._create_one)).carry(where, customers)
+        Run(cls, cls._create_one).carry(where, customers)
 
     @classmethod
     def stripe_delete(cls, customers=None):
@@ -99,16 +95,14 @@ class Customer(metaclass=PoolMeta):
 
         Commits customer by customer.
         """
-        now = dt.datetime.now()
-
         def where(table):
             condition = (
                 (table.stripe_customer_id != Null)
                 & (table.active == Literal(False)))
             if customers is None:
-                condition &= is_due(table, now)
+                condition &= cls.stripe_due(table)
             return condition
-        Run(cls, partial(cls._steps, cls._delete_one)).carry(where, customers)
+        Run(cls, cls._delete_one).carry(where, customers)
 
     @classmethod
     @ModelView.button
@@ -127,33 +121,24 @@ class Customer(metaclass=PoolMeta):
             return (
                 (table.stripe_customer_id != Null)
                 & (table.active == Literal(True)))
-        Run(cls, partial(cls._steps, cls._send_one)).carry(where, customers)
+        Run(cls, cls._send_one).carry(where, customers)
 
     @classmethod
-    def _steps(cls, steps, id_, run):
-        "Yield the calls of the steps and keep what their failure means"
-        account = cls(id_).stripe_account
-        if account.id in run.denied:
-            return
-        try:
-            yield from steps(id_, account.gateway)
-        except StripeFailure as e:
-            if isinstance(e, StripeDenied):
-                run.denied.add(account.id)
-                Account = account.__class__
-                Account.note_denied([Account(account.id)], e)
-            for customer in cls.stripe_lock([id_]):
-                # Not written, to not grow the history with each try
-                customer.stripe_store(
-                    stripe_attempt=(customer.stripe_attempt or 0) + e.saved,
-                    **customer.stripe_error_values(e))
-                if isinstance(e, StripeRefused) and (
-                        e.card or (e.param or '').startswith(
-                            ('card', 'payment_method', 'source'))):
-                    # The token or payment method is of no use anymore
-                    customer.stripe_token = None
-                    customer.stripe_payment_method_id = None
-                    customer.save()
+    def stripe_refuse(cls, id_, gateway, failure):
+        "Show what Stripe refused, forget what it refused to charge"
+        for customer in cls.stripe_lock([id_]):
+            # Not written, to not grow the history with each try
+            customer.stripe_store(
+                stripe_attempt=customer.stripe_next_attempt(failure),
+                **customer.stripe_error_values(failure))
+            if failure.card or (failure.param or '').startswith(
+                    ('card', 'payment_method', 'source')):
+                # The token or payment method is of no use anymore
+                customer.stripe_token = None
+                customer.stripe_payment_method_id = None
+                customer.save()
+        return
+        yield
 
     @classmethod
     def _create(cls, id_, gateway):
@@ -251,7 +236,7 @@ class Customer(metaclass=PoolMeta):
         if others and customer.stripe_usable_id and not any(
                 c.stripe_usable_id for c in others):
             # It is deleted once the others are
-            customer.stripe_store(stripe_try_at=dt.datetime.now() + LAST_PAUSE)
+            customer.stripe_store(stripe_try_at=dt.datetime.now() + PAUSE)
             return
         if not others:
             found = None
@@ -260,14 +245,9 @@ class Customer(metaclass=PoolMeta):
                 if found:
                     yield paced(gateway.customers.delete, customer_id)
             except StripeRefused as e:
-                if e.missing and not found:
-                    # It may be of the keys that the account had before
-                    for customer in cls.stripe_lock([id_]):
-                        customer.stripe_store(
-                            stripe_try_at=dt.datetime.now() + LAST_PAUSE,
-                            **customer.stripe_error_values(e))
-                    return
-                elif not (e.missing or e.code == NOT_OWNED):
+                # What is not found may be of the keys that the account had
+                # before, and is looked at later
+                if e.code != NOT_OWNED and not (e.missing and found):
                     raise
         for customer in cls.stripe_lock([id_]):
             if customer.stripe_customer_id == customer_id:
@@ -303,14 +283,6 @@ class Customer(metaclass=PoolMeta):
         if mode == 'write' and 'party' in field_names:
             # Stripe is told of the other party
             PartyChanges.add({c.party for c in customers})
-
-
-def is_due(table, now):
-    "Return if it is time for the record"
-    return (
-        (table.stripe_try_at == Null)
-        | (table.stripe_try_at <= now)
-        | (table.stripe_try_at > now + MAX_PAUSE))
 
 
 def _without_refused(party, call):

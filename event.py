@@ -33,8 +33,9 @@ FIRST_DELAY = dt.timedelta(minutes=5)
 LAST_DELAY = dt.timedelta(days=1)
 
 # Type of event: model, its method that applies it
-# The method gets the account and the dictionary of the event and returns True
-# when it is applied and None if it is not about a record.
+# The method gets the account and the dictionary of the event and returns the
+# list of the records on which it is applied, empty or None if it is not about
+# one.
 HANDLERS = {
     'charge.succeeded': ('account.payment', 'stripe_on_charge'),
     'charge.captured': ('account.payment', 'stripe_on_charge'),
@@ -46,6 +47,11 @@ HANDLERS = {
     'refund.updated': ('account.payment', 'stripe_on_refund'),
     'refund.failed': ('account.payment', 'stripe_on_refund'),
     'charge.dispute.created': ('account.payment', 'stripe_on_dispute'),
+    'charge.dispute.updated': ('account.payment', 'stripe_on_dispute'),
+    'charge.dispute.funds_withdrawn': (
+        'account.payment', 'stripe_on_dispute'),
+    'charge.dispute.funds_reinstated': (
+        'account.payment', 'stripe_on_dispute'),
     'charge.dispute.closed': ('account.payment', 'stripe_on_dispute'),
     'source.chargeable': ('account.payment', 'stripe_on_source'),
     'source.failed': ('account.payment', 'stripe_on_source'),
@@ -58,6 +64,12 @@ HANDLERS = {
         'account.payment', 'stripe_on_payment_intent'),
     'payment_intent.canceled': (
         'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.requires_action': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_intent.partially_funded': (
+        'account.payment', 'stripe_on_payment_intent'),
+    'payment_method.detached': (
+        'account.payment.stripe.customer', 'stripe_on_detached'),
     'setup_intent.succeeded': (
         'account.payment.stripe.customer', 'stripe_on_setup_intent'),
     'setup_intent.canceled': (
@@ -77,6 +89,18 @@ class Event(ModelSQL, ModelView):
     identifier = fields.Char("Identifier", required=True, readonly=True)
     type = fields.Char("Type", required=True, readonly=True)
     happened_at = fields.DateTime("Happened at", readonly=True)
+    object_id = fields.Char(
+        "Stripe Object", readonly=True,
+        states={
+            'invisible': ~Eval('object_id'),
+            },
+        help="The identifier of what the event is about at Stripe.")
+    record = fields.Reference(
+        "Record", selection='get_record_models', readonly=True,
+        states={
+            'invisible': ~Eval('record'),
+            },
+        help="What the event is about.")
     error_message = fields.Text(
         "Error", readonly=True,
         states={
@@ -112,6 +136,7 @@ class Event(ModelSQL, ModelView):
                     (table.try_at, Index.Range()),
                     where=table.state == 'failed'),
                 Index(table, (table.happened_at, Index.Range())),
+                Index(table, (table.record, Index.Equality())),
                 })
         cls._order = [('happened_at', 'DESC'), ('id', 'DESC')]
         cls._buttons.update({
@@ -128,6 +153,13 @@ class Event(ModelSQL, ModelView):
             ('/tree/field[@name="state"]', 'visual',
                 If(Eval('state') == 'failed', 'danger', '')),
             ]
+
+    @classmethod
+    def get_record_models(cls):
+        Model = Pool().get('ir.model')
+        get_name = Model.get_name
+        models = sorted({m for m, _ in cls.handlers().values()})
+        return [(None, '')] + [(m, get_name(m)) for m in models]
 
     @classmethod
     def handlers(cls):
@@ -166,8 +198,8 @@ class Event(ModelSQL, ModelView):
 
         event: the dictionary of a Stripe event.
         known: what search_known returned of it and others, None: search.
-        Return True when it is applied, now or earlier, and None if it is of
-        no interest.
+        Return the list of the records on which it is applied, True if it was
+        earlier, and None if it is of no interest.
         Raises what prevents to apply it.
         """
         pool = Pool()
@@ -180,15 +212,32 @@ class Event(ModelSQL, ModelView):
         record = known.get(event['id'])
         if record and record.state == 'applied':
             return True
-        if not getattr(pool.get(model), method)(account, event):
+        records = getattr(pool.get(model), method)(account, event)
+        if not records:
             return
         if not record:
             record = known[event['id']] = cls.new(account, event)
+        cls._set_record(record, records)
         record.state = 'applied'
         record.error_message = None
         record.try_at = None
         later(cls._store, record)
-        return True
+        return records
+
+    @staticmethod
+    def _set_record(record, records):
+        "Set the record that the event is about"
+        if isinstance(records, list) and records:
+            record.record = str(records[0])
+
+    @classmethod
+    def _after(cls, results):
+        """Do what other people's servers may refuse, after what Stripe said
+        has been committed."""
+        Payment = Pool().get('account.payment')
+        Payment.stripe_queue_mail([
+                r for result in results if isinstance(result, list)
+                for r in result if isinstance(r, Payment)])
 
     @classmethod
     def search_known(cls, account, events):
@@ -240,13 +289,16 @@ class Event(ModelSQL, ModelView):
             return results
         if len(events) > 1:
             try:
-                return attempt(receive)
+                results = attempt(receive)
             except TransactionError:
                 raise
             except Exception as e:
                 logger.info(
                     "%d events are received one by one after %s",
                     len(events), e.__class__.__name__)
+            else:
+                cls._after(results)
+                return [r if r is None else True for r in results]
         return [cls.receive_alone(account, e, after) for e in events]
 
     @classmethod
@@ -256,6 +308,7 @@ class Event(ModelSQL, ModelView):
             identifier=event['id'],
             type=event['type'],
             happened_at=from_timestamp(event['created']),
+            object_id=_object_id(event),
             tries=0)
 
     @classmethod
@@ -273,27 +326,35 @@ class Event(ModelSQL, ModelView):
                 after(event)
             return result
 
-        def fail(message):
-            cls.keep_failed(account, event, message)
+        def fail(error):
+            cls.keep_failed(account, event, error)
             if after:
                 after(event)
         try:
-            return _attempt_first(receive)
+            result = _attempt_first(receive)
         except TransactionError:
             raise
         except StripeFailure as e:
             logger.warning("event %s failed: %s (%s)",
                 event['id'], e.code, e.request_id)
-            message = failure_message(e)
+            error = e
         except Exception as e:
             logger.exception("event %s failed", event['id'])
-            message = error_message(e)
-        _attempt_first(fail, message)
+            error = e
+        else:
+            cls._after([result])
+            return None if result is None else True
+        _attempt_first(fail, error)
         return False
 
     @classmethod
-    def keep_failed(cls, account, event, message, again=True):
-        "Keep the event to try it again later"
+    def keep_failed(cls, account, event, error):
+        """Keep the event to try it again later, and say on what it is about
+        that it could not be applied.
+
+        error: a StripeFailure is about the way to Stripe and not about what
+        Stripe said, so that it is only shown on the event.
+        """
         records = cls.search([
                 ('account', '=', account.id),
                 ('identifier', '=', event['id']),
@@ -302,12 +363,19 @@ class Event(ModelSQL, ModelView):
         if record.id and record.state == 'applied':
             return
         record.state = 'failed'
-        record.error_message = message
         record.tries += 1
-        record.try_at = None
-        if again:
-            record.try_at = dt.datetime.now() + next_pause(
-                record.tries, FIRST_DELAY, LAST_DELAY)
+        record.try_at = dt.datetime.now() + next_pause(
+            record.tries, FIRST_DELAY, LAST_DELAY)
+        if isinstance(error, StripeFailure):
+            record.error_message = failure_message(error)
+        else:
+            record.error_message = error_message(error)
+            model, _ = cls.handlers()[event['type']]
+            Model = Pool().get(model)
+            about = Model.stripe_of_event(account, event)
+            cls._set_record(record, about)
+            for about in about:
+                Model.stripe_note_error(about.id, error)
         record.save()
 
     @classmethod
@@ -323,7 +391,7 @@ class Event(ModelSQL, ModelView):
             except StripeFailure as e:
                 cls.keep_failed(event.account, {
                         'id': event.identifier,
-                        }, failure_message(e))
+                        }, e)
 
     @classmethod
     def try_failed(cls, account):
@@ -348,9 +416,10 @@ class Event(ModelSQL, ModelView):
                 # The same for all others
                 break
             except StripeFailure as e:
+                # If it is missing the key may be of another account
                 attempt(cls.keep_failed, account, {
                         'id': event.identifier,
-                        }, failure_message(e), again=not e.missing)
+                        }, e)
                 silences += isinstance(e, StripeUnavailable)
                 if silences == SILENCES:
                     break
@@ -385,6 +454,12 @@ def _attempt_first(func, *args):
         return attempt(func, *args)
     except SQLConstraintError:
         return attempt(func, *args)
+
+
+def _object_id(event):
+    "Return the id at Stripe of what the event is about, if it has one"
+    id_ = event.get('data', {}).get('object', {}).get('id')
+    return id_ if is_key(id_) else None
 
 
 def is_final(object_):

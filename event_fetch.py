@@ -12,6 +12,8 @@ PAGE = 100
 # Stripe tries that long to deliver an event
 # https://docs.stripe.com/webhooks#automatic-retries
 DELIVERY = dt.timedelta(days=4)
+# An event may be listed some time after it was created, behind others
+LATE = dt.timedelta(minutes=10)
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +37,17 @@ class Event(metaclass=PoolMeta):
         last, params = account.last_event, {}
         if not last and account.fetched_at:
             # There was none
-            params['created'] = {'gte': to_timestamp(account.fetched_at)}
+            params['created'] = {
+                'gte': to_timestamp(account.fetched_at - LATE),
+                }
         elif not last and account.webhook_identifier:
             # What happened before has been delivered, or is undelivered
             newest = account.gateway.events.list(limit=1)['data']
             if newest:
                 attempt(move_on, newest[0])
             return
+        elif last and account.fetched_at:
+            cls._fetch_late(account)
         # Of all types: several lists, since one takes few types, would each
         # be read though nothing happened, and their events be in no order
         for page in _pages_since(account.gateway, last, **params):
@@ -54,6 +60,40 @@ class Event(metaclass=PoolMeta):
                 # Foreign events cost one write per page
                 attempt(move_on, page[-1])
                 last = page[-1]['id']
+
+    @classmethod
+    def _fetch_late(cls, account):
+        "Apply the events that are listed before the last though they are new"
+        since = account.fetched_at - LATE
+        if any(e.happened_at < since for e in cls.search([
+                        ('account', '=', account.id),
+                        ('identifier', '=', account.last_event),
+                        ])):
+            # What happened since then is listed after it
+            return
+        params = {
+            'created': {'gte': to_timestamp(since)},
+            'limit': PAGE,
+            }
+        handlers = cls.handlers()
+        late = []
+        last, has_more = account.last_event, True
+        while has_more:
+            try:
+                page = account.gateway.events.list(
+                    starting_after=last, **params)
+            except StripeRefused as e:
+                if not e.missing:
+                    raise
+                break
+            events = [e for e in page['data'] if e['type'] in handlers]
+            known = events and cls.search_known(account, events)
+            late.extend(e for e in events if e['id'] not in known)
+            has_more = page['has_more']
+            if page['data']:
+                last = page['data'][-1]['id']
+        for events in cls._grouped(late[::-1]):
+            cls.receive_all(account, events)
 
     @classmethod
     def fetch_undelivered(cls, account):

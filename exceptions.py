@@ -9,7 +9,11 @@ class StripeError(UserError):
 
 
 class StripeAmountError(ValidationError):
-    "The amount can not be expressed at Stripe"
+    "The amount cannot be expressed at Stripe, or in Tryton"
+
+
+class StripeCurrencyError(ValidationError):
+    "The currency cannot be, or is not, the one at Stripe"
 
 
 class StripeCustomerError(ValidationError):
@@ -20,9 +24,17 @@ class PaymentPaidError(UserError):
     "The payment has been paid meanwhile"
 
 
+class PaymentPartlyPaidError(UserError):
+    "A part of the payment has arrived"
+
+
+class StripeKeyError(ValidationError):
+    "A key is none of Stripe, or belongs into another field"
+
+
 class StripeKeyModifiedWarning(UserWarning):
     pass
 
 
-class StripeIntentUnknownWarning(UserWarning):
+class StripeTransferWarning(UserWarning):
     pass

@@ -19,6 +19,8 @@ from urllib.parse import quote
 import requests
 import stripe
 
+from .keys import is_plain
+
 __all__ = [
     'STRIPE_VERSION', 'Moment', 'StripeDenied', 'StripeFailure',
     'StripeKeyReused', 'StripeRefused', 'StripeUnavailable', 'connect']
@@ -26,6 +28,8 @@ __all__ = [
 STRIPE_VERSION = '2026-10-28.endive'
 API_BASE = 'https://api.stripe.com'
 TIMEOUT = 30
+# The seconds in which who does not wait long does not ask a silent Stripe
+SILENCE = 5
 # How many are kept open at most, as many as the threads of large runs
 CONNECTIONS = 256
 MAX_NETWORK_RETRIES = 3
@@ -185,7 +189,7 @@ def classify(error):
     failure.forbidden = error.http_status == 403
     # https://docs.stripe.com/api/idempotent_requests
     failure.saved = (
-        meaning is StripeKeyReused or (error.http_status or 0) >= 500)
+        meaning is StripeRefused or (error.http_status or 0) >= 500)
     return failure
 
 
@@ -247,6 +251,7 @@ class Gateway:
     They return dictionaries and raise StripeFailure.
 
     identity: names the key without telling it.
+    is_live: if it is a key of the live mode.
     rate_endpoint, rate_total: requests per second of a Run.
     succeeded: the monotonic time of the last success of operations.
     """
@@ -254,8 +259,13 @@ class Gateway:
     def __init__(
             self, key, api_base, max_network_retries, timeout, rate_endpoint,
             rate_total):
-        self.identity = hashlib.sha256(key.encode()).hexdigest()[:32]
+        self.identity = hashlib.sha256(
+            key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]
+        # Others can not be sent, which would look as if Stripe were silent
+        self.sendable = is_plain(key)
+        self.is_live = '_live_' in key
         self.max_network_retries = max_network_retries
+        self.timeout = timeout
         self.rate_endpoint = rate_endpoint
         self.rate_total = rate_total or (
             RATE_TOTAL_TEST if '_test_' in key else RATE_TOTAL)
@@ -286,6 +296,10 @@ class Gateway:
         Raises StripeFailure.
         """
         method, path = OPERATIONS[operation]
+        if not self.sendable:
+            raise StripeDenied(
+                "The secret key has a character that no key has",
+                code='invalid_key')
         if not all(i.strip('.') for i in ids):
             # It would be another path
             raise StripeRefused("No such object", code='resource_missing')
@@ -331,11 +345,39 @@ class Gateway:
         return getattr(self._local, 'answered_at', None)
 
 
+class QuickGateway(Gateway):
+    """A Gateway for who does not wait long.
+
+    Once Stripe was silent it is not asked for a moment, so that many who wait
+    do not wait for each other.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._silent_until = 0
+
+    def request(self, operation, *ids, **params):
+        started = time.monotonic()
+        if started < self._silent_until:
+            failure = StripeUnavailable("Stripe did not answer just now")
+            failure.operation = operation
+            failure.reading = OPERATIONS[operation][0] == 'get'
+            raise failure
+        try:
+            return super().request(operation, *ids, **params)
+        except StripeUnavailable:
+            now = time.monotonic()
+            if now - started >= self.timeout:
+                self._silent_until = now + SILENCE
+            raise
+
+
 @lru_cache(maxsize=128)
 def connect(key, api_base=API_BASE, max_network_retries=MAX_NETWORK_RETRIES,
-        timeout=TIMEOUT, rate_endpoint=RATE_ENDPOINT, rate_total=None):
+        timeout=TIMEOUT, rate_endpoint=RATE_ENDPOINT, rate_total=None,
+        quick=False):
     "Return the Gateway of the secret key, kept for its open connections"
-    return Gateway(
+    return (QuickGateway if quick else Gateway)(
         key, api_base, max_network_retries, timeout, rate_endpoint, rate_total)
 
 

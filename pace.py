@@ -19,7 +19,7 @@ from trytond.transaction import Transaction
 
 from .gateway import StripeFailure
 
-__all__ = ['Slots', 'at_once', 'paced']
+__all__ = ['Slots', 'call_now', 'paced']
 
 # How much of a second is reserved at once from the other processes
 AHEAD = 1 / 6
@@ -40,22 +40,22 @@ def paced(operation, *args, func=None, **kwargs):
     return call
 
 
-def at_once(steps):
-    """Return what the steps of a Run return, without a Run.
+def call_now(steps):
+    """Return what the steps return after their calls were made one by one.
 
-    Raises the StripeFailure that they raise.
+    For who waits: at no pace, and in the transaction of the caller.
     """
-    try:
-        call = next(steps)
-        while True:
-            try:
-                answer = call()
-            except StripeFailure as e:
-                call = steps.throw(e)
-            else:
-                call = steps.send(answer)
-    except StopIteration as e:
-        return e.value
+    answer = failure = None
+    while True:
+        try:
+            call = steps.throw(failure) if failure else steps.send(answer)
+        except StopIteration as e:
+            return e.value
+        answer = failure = None
+        try:
+            answer = call()
+        except StripeFailure as e:
+            failure = e
 
 
 class Pace(ModelSQL):

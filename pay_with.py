@@ -3,6 +3,8 @@
 from trytond.model import fields
 from trytond.pyson import Bool, Eval
 
+from .common import is_readable
+
 
 class PayWithMixin:
     "Choose a Stripe customer and one of its sources or payment methods"
@@ -60,7 +62,10 @@ class PayWithMixin:
 
     @fields.depends('journal')
     def on_change_with_stripe_account(self, name=None):
-        if self.journal and self.journal.process_method == 'stripe':
+        if (self.journal
+                and self.journal.process_method == 'stripe'
+                and is_readable(self)
+                and is_readable(self.journal.stripe_account)):
             return self.journal.stripe_account
 
     @fields.depends('stripe_customer', 'stripe_customer_source')
@@ -68,31 +73,39 @@ class PayWithMixin:
         sources = [('', "")]
         if self.stripe_customer:
             sources.extend(self.stripe_customer.sources())
-        return _with_value(sources, self.stripe_customer_source)
+        return self._with_value(sources, 'stripe_customer_source')
 
     @fields.depends('stripe_customer', 'stripe_customer_payment_method')
     def get_stripe_customer_payment_methods(self):
         methods = [('', "")]
         if self.stripe_customer:
             methods.extend(self.stripe_customer.payment_methods())
-        return _with_value(methods, self.stripe_customer_payment_method)
+        return self._with_value(methods, 'stripe_customer_payment_method')
 
     @fields.depends('stripe_customer_source_selection')
     def on_change_stripe_customer_source_selection(self):
+        if not is_readable(self):
+            return
         self.stripe_customer_source = (
             self.stripe_customer_source_selection or None)
 
     @fields.depends('stripe_customer_source')
     def on_change_stripe_customer_source(self):
+        if not is_readable(self):
+            return
         self.stripe_customer_source_selection = self.stripe_customer_source
 
     @fields.depends('stripe_customer_payment_method_selection')
     def on_change_stripe_customer_payment_method_selection(self):
+        if not is_readable(self):
+            return
         self.stripe_customer_payment_method = (
             self.stripe_customer_payment_method_selection or None)
 
     @fields.depends('stripe_customer_payment_method')
     def on_change_stripe_customer_payment_method(self):
+        if not is_readable(self):
+            return
         self.stripe_customer_payment_method_selection = (
             self.stripe_customer_payment_method)
 
@@ -117,8 +130,8 @@ class PayWithMixin:
         if value:
             cls.write(records, {name[:-len('_selection')]: value})
 
-
-def _with_value(selection, value):
-    if value and value not in dict(selection):
-        selection.append((value, value))
-    return selection
+    def _with_value(self, selection, name):
+        value = is_readable(self, name) and getattr(self, name)
+        if value and value not in dict(selection):
+            selection.append((value, value))
+        return selection

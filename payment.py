@@ -1,52 +1,21 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+from sql import Literal, Null
 from sql.conditionals import Coalesce
 
 from trytond.model import Index, fields
 from trytond.modules.currency.fields import Monetary
-from trytond.pool import PoolMeta
+from trytond.pool import Pool, PoolMeta
 from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
-from .amount import AmountError, from_stripe, to_stripe
 from .checkout import CheckoutMixin
-from .common import ErrorMixin, LeaseMixin, new_key
+from .common import (
+    UNKNOWN, AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key)
 from .pay_with import PayWithMixin
+from .retry import RetryMixin
+from .secret import Secret
 from .state import FINAL
-
-
-class Journal(metaclass=PoolMeta):
-    __name__ = 'account.payment.journal'
-
-    stripe_account = fields.Many2One(
-        'account.payment.stripe.account', "Stripe Account",
-        ondelete='RESTRICT',
-        states={
-            'required': Eval('process_method') == 'stripe',
-            'invisible': Eval('process_method') != 'stripe',
-            })
-
-    @classmethod
-    def __setup__(cls):
-        super().__setup__()
-        stripe_method = ('stripe', "Stripe")
-        if stripe_method not in cls.process_method.selection:
-            cls.process_method.selection.append(stripe_method)
-
-
-class Group(metaclass=PoolMeta):
-    __name__ = 'account.payment.group'
-
-    @classmethod
-    def __setup__(cls):
-        super().__setup__()
-        cls._buttons['succeed']['invisible'] |= (
-            Eval('process_method') == 'stripe')
-
-    def process_stripe(self):
-        "Raise ProcessError if a payment has nothing to pay with"
-        for payment in self.payments:
-            payment.process_stripe()
 
 
 def _shown(name):
@@ -57,18 +26,12 @@ def _shown(name):
 
 
 class Payment(
-        LeaseMixin, CheckoutMixin, ErrorMixin, PayWithMixin,
+        RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin,
+        PayWithMixin,
         metaclass=PoolMeta):
     __name__ = 'account.payment'
 
-    stripe_amount = fields.Function(
-        fields.Integer(
-            "Stripe Amount",
-            states={
-                'readonly': Eval('state') != 'draft',
-                }),
-        'get_stripe_amount', setter='set_stripe_amount')
-    stripe_token = fields.Char(
+    stripe_token = Secret(
         "Stripe Token",
         states={
             'readonly': Eval('state') != 'draft',
@@ -116,8 +79,14 @@ class Payment(
             ('requires_capture', "Requires Capture"),
             ('canceled', "Canceled"),
             ('succeeded', "Succeeded"),
+            ('requires_reauthorization', "Requires Reauthorization"),
+            ('expired', "Expired"),
+            (UNKNOWN, "Unknown"),
             ], "Stripe Status", readonly=True, sort=False,
         states=_shown('stripe_intent_status'))
+    stripe_currency = fields.Char(
+        "Stripe Currency", readonly=True, strip=False,
+        help="The code of the currency in which the payment is at Stripe.")
     stripe_charge_id = fields.Char(
         "Stripe Charge", readonly=True, strip=False,
         states=_shown('stripe_charge_id'))
@@ -139,7 +108,20 @@ class Payment(
         states=_shown('stripe_refunded_amount'))
     stripe_lost_amount = Monetary(
         "Lost in Disputes", currency='currency', digits='currency',
-        readonly=True, states=_shown('stripe_lost_amount'))
+        readonly=True, states=_shown('stripe_lost_amount'),
+        help="The amount that disputes took and did not give back.")
+    stripe_disputed_amount = Monetary(
+        "At Risk in Disputes", currency='currency', digits='currency',
+        readonly=True, states=_shown('stripe_disputed_amount'),
+        help="The amount that is withheld until the bank has decided.")
+    stripe_transferred_amount = Monetary(
+        "Received so Far", currency='currency', digits='currency',
+        readonly=True, states=_shown('stripe_transferred_amount'),
+        help="The part of the amount that has arrived by bank transfer.")
+    stripe_method_type = fields.Char(
+        "Paid with", readonly=True, strip=False,
+        states=_shown('stripe_method_type'),
+        help="Stripe's name of the type of payment method.")
     stripe_refunds = fields.One2Many(
         'account.payment.stripe.refund', 'payment', "Stripe Refunds",
         # The party and company are those of the payment
@@ -156,9 +138,14 @@ class Payment(
                     & ~Eval('stripe_refunds'))),
             })
 
+    stripe_events = fields.One2Many(
+        'account.payment.stripe.event', 'record', "Stripe Events",
+        readonly=True)
+
     stripe_waiting_for = fields.Selection([
             (None, ""),
             ('payer', "Payer"),
+            ('transfer', "Payer's Transfer"),
             ('stripe', "Answer from Stripe"),
             ('account', "Valid Secret Key"),
             ('settlement', "Settlement"),
@@ -166,13 +153,27 @@ class Payment(
             ('check', "Review of the Error"),
             ], "Waiting for", readonly=True, sort=False,
         states=_shown('stripe_waiting_for'))
-    stripe_try_at = fields.DateTime(
-        "Next Check", readonly=True, states=_shown('stripe_try_at'),
-        help="The date and time at which Stripe will be asked again.")
-    stripe_tries = fields.Integer("Tries", readonly=True)
     stripe_state_at = fields.Timestamp("State at", readonly=True)
     stripe_payment_method_id = fields.Char(
         "Stripe Payment Method of Token", readonly=True, strip=False)
+    stripe_intent_account = fields.Many2One(
+        'account.payment.stripe.account', "Stripe Account of the Intent",
+        readonly=True, ondelete='RESTRICT',
+        states=_shown('stripe_intent_account'),
+        help="The account at which the payment was made, "
+        "also if the journal has another one since.")
+    stripe_live = fields.Boolean("In Live Mode", readonly=True)
+    stripe_former_intent_id = fields.Char(
+        "Stripe Former Intent", readonly=True, strip=False,
+        help="The intent that must end before another is made.")
+    stripe_confirmed = fields.Boolean(
+        "Stripe Confirmed", readonly=True,
+        help="If it was tried to pay the intent.")
+    stripe_to_mail = fields.Boolean("To Mail", readonly=True)
+    stripe_mail_error = fields.Char(
+        "E-mail Not Sent", readonly=True,
+        states=_shown('stripe_mail_error'),
+        help="Why the payer has not been asked by e-mail to pay.")
 
     @classmethod
     def __setup__(cls):
@@ -185,12 +186,11 @@ class Payment(
             field = getattr(cls, name)
             field.states['readonly'] = ~Eval('state').in_(
                 ['draft', 'submitted', 'approved'])
-        cls.stripe_error_message.states['invisible'] |= (
-            Eval('state') == 'succeeded')
-        cls.stripe_error_code.states['invisible'] |= (
-            Eval('state') == 'succeeded')
-        cls.stripe_error_param.states['invisible'] |= (
-            Eval('state') == 'succeeded')
+        # What it has succeeded in spite of
+        for name in ['message', 'code', 'param']:
+            getattr(cls, 'stripe_error_%s' % name).states['invisible'] |= (
+                (Eval('state') == 'succeeded')
+                & (Eval('stripe_waiting_for') != 'check'))
         cls.amount.states['readonly'] &= ~(
             (Eval('state') == 'processing')
             & Eval('stripe_capture_needed', False))
@@ -211,6 +211,12 @@ class Payment(
                 Index(
                     t, (t.stripe_try_at, Index.Range()),
                     where=t.state == 'processing'),
+                Index(
+                    t, (t.stripe_try_at, Index.Range()),
+                    where=t.stripe_waiting_for == 'check'),
+                Index(
+                    t, (t.id, Index.Range()),
+                    where=t.stripe_to_mail == Literal(True)),
                 })
 
         is_stripe = Eval('process_method') == 'stripe'
@@ -244,13 +250,11 @@ class Payment(
                 'stripe_do_pull': {
                     'invisible': (
                         (Eval('process_method') != 'stripe')
-                        | ~Eval('state').in_(
-                            ['processing', 'succeeded', 'failed'])
                         | (~Eval('stripe_charge_id')
                             & ~Eval('stripe_payment_intent_id'))),
                     'icon': 'tryton-refresh',
                     'depends': [
-                        'process_method', 'state', 'stripe_charge_id',
+                        'process_method', 'stripe_charge_id',
                         'stripe_payment_intent_id'],
                     },
                 })
@@ -260,6 +264,7 @@ class Payment(
         table_h = cls.__table_handler__(module)
         table = cls.__table__()
         is_new = not table_h.column_exist('stripe_capture')
+        has_account = table_h.column_exist('stripe_intent_account')
 
         super().__register__(module)
 
@@ -267,6 +272,26 @@ class Payment(
             # The payments made before the module are captured as the others
             cursor = Transaction().connection.cursor()
             cursor.execute(*table.update([table.stripe_capture], [True]))
+        elif not has_account:
+            cls._stripe_fill_account()
+
+    @classmethod
+    def _stripe_fill_account(cls):
+        "Store of the payments made before at which account they were"
+        table = cls.__table__()
+        journal = Pool().get('account.payment.journal').__table__()
+        cursor = Transaction().connection.cursor()
+        cursor.execute(*table.update(
+                [table.stripe_intent_account, table.stripe_former_intent_id,
+                    table.stripe_confirmed],
+                [journal.select(
+                        journal.stripe_account,
+                        where=journal.id == table.journal),
+                    table.stripe_payment_intent_id,
+                    # It is not known, so that they wait for the payer
+                    table.stripe_payment_intent_id != Null],
+                where=(table.stripe_payment_intent_id != Null)
+                | (table.stripe_charge_id != Null)))
 
     @classmethod
     def default_stripe_capture(cls):
@@ -284,20 +309,6 @@ class Payment(
     def default_stripe_chargeable(cls):
         return False
 
-    def get_stripe_amount(self, name):
-        try:
-            return to_stripe(self.amount, self.currency.code)
-        except AmountError:
-            return None
-
-    @classmethod
-    def set_stripe_amount(cls, payments, name, value):
-        if value is None:
-            return
-        for payment in payments:
-            payment.amount = from_stripe(value, payment.currency.code)
-        cls.save(payments)
-
     @fields.depends('party')
     def on_change_party(self):
         super().on_change_party()
@@ -312,7 +323,7 @@ class Payment(
         'stripe_customer_payment_method', 'stripe_intent_status',
         'stripe_charge_id', 'stripe_payment_intent_id')
     def on_change_with_stripe_checkout_needed(self, name=None):
-        if self.process_method != 'stripe':
+        if self.process_method != 'stripe' or not is_readable(self):
             return False
         if self.stripe_intent_status:
             # A saved payment method that waits for its confirmation needs
@@ -332,6 +343,7 @@ class Payment(
     def on_change_with_stripe_capture_needed(self, name=None):
         return bool(
             self.process_method == 'stripe'
+            and is_readable(self)
             and self.stripe_capturable
             and not self.stripe_captured)
 
@@ -364,6 +376,9 @@ class Payment(
         values = super().preprocess_values(mode, values)
         if mode == 'create' and not values.get('stripe_idempotency_key'):
             values['stripe_idempotency_key'] = new_key()
+        if 'stripe_token' in values:
+            # It was the one of another token
+            values.setdefault('stripe_payment_method_id')
         return values
 
     @classmethod
@@ -371,9 +386,9 @@ class Payment(
         default = default.copy() if default is not None else {}
         for name in cls._stripe_own_fields():
             default.setdefault(name)
-        for name in [
-                'stripe_chargeable', 'stripe_capturable', 'stripe_captured']:
+        for name in cls._stripe_own_flags():
             default.setdefault(name, False)
+        default.setdefault('stripe_events')
         return super().copy(payments, default=default)
 
     @classmethod
@@ -383,10 +398,26 @@ class Payment(
             'stripe_token', 'stripe_payment_method_id',
             'stripe_idempotency_key', 'stripe_payment_intent_id',
             'stripe_charge_id', 'stripe_checkout_id', 'stripe_intent_status',
+            'stripe_currency',
             'stripe_error_message', 'stripe_error_code', 'stripe_error_param',
             'stripe_dispute_reason', 'stripe_dispute_status',
             'stripe_capturable_amount', 'stripe_captured_amount',
-            'stripe_refunded_amount', 'stripe_lost_amount', 'stripe_refunds',
+            'stripe_refunded_amount', 'stripe_lost_amount',
+            'stripe_disputed_amount', 'stripe_refunds',
+            'stripe_transferred_amount', 'stripe_method_type',
             'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
-            'stripe_leased_until', 'stripe_state_at',
+            'stripe_leased_until', 'stripe_state_at', 'stripe_intent_account',
+            'stripe_former_intent_id', 'stripe_mail_error',
             ]
+
+    @classmethod
+    def _stripe_own_flags(cls):
+        "Return the names of the Booleans about what is at Stripe"
+        return [
+            'stripe_chargeable', 'stripe_capturable', 'stripe_captured',
+            'stripe_live', 'stripe_confirmed', 'stripe_to_mail']
+
+    @property
+    def stripe_own_account(self):
+        "The account at which the payment was made, or else will be"
+        return self.stripe_intent_account or self.journal.stripe_account

@@ -31,19 +31,16 @@ class Payment(metaclass=PoolMeta):
             if payments is None:
                 condition &= cls._stripe_where_company(table)
             return condition
-        Run(cls, cls._stripe_capture_steps).carry(where, payments)
+        Run(cls, cls._stripe_capture_one).carry(where, payments)
 
     @classmethod
     @ModelView.button
     def stripe_do_capture(cls, payments):
         for payment in payments:
-            stripe_amount(payment.amount, payment.currency, payment)
+            stripe_amount(
+                payment.amount, payment.currency, payment, charged=True)
         cls.write(payments, {'stripe_capture': True})
         cls.__queue__.stripe_capture_(payments)
-
-    @classmethod
-    def _stripe_capture_steps(cls, id_, run):
-        return cls._stripe_steps(id_, run, cls._stripe_capture_one)
 
     @classmethod
     def _stripe_capture_one(cls, id_, gateway):
@@ -53,19 +50,24 @@ class Payment(metaclass=PoolMeta):
         payment, state = yield from cls._stripe_read(id_, gateway)
         if not payment:
             return
-        payment.stripe_apply(state)
-        if state.status != 'requires_capture':
+        state = payment.stripe_apply(state)
+        if not state or state.status != 'requires_capture':
             return
-        amount = stripe_amount(payment.amount, payment.currency, payment)
+        amount = stripe_amount(
+            payment.amount, payment.currency, payment, charged=True)
+        key = '%s-capture-%s' % (
+            state.intent or state.charge, payment.stripe_attempt or 0)
 
         def capture():
             if state.intent:
                 answer = gateway.payment_intents.capture(
-                    state.intent, amount_to_capture=amount)
+                    state.intent, amount_to_capture=amount,
+                    idempotency_key=key)
                 return PaymentState.from_intent(
                     answer, at=gateway.answered_at)
             # Charged by an earlier version
-            answer = gateway.charges.capture(state.charge, amount=amount)
+            answer = gateway.charges.capture(
+                state.charge, amount=amount, idempotency_key=key)
             return PaymentState.from_charge(answer, at=gateway.answered_at)
         try:
             state = yield paced(
@@ -76,7 +78,10 @@ class Payment(metaclass=PoolMeta):
                 return
             if not e.unexpected_state:
                 payment.stripe_store(
-                    stripe_capture=False, **payment.stripe_error_values(e))
+                    stripe_capture=False,
+                    # With another amount it is another request
+                    stripe_attempt=payment.stripe_next_attempt(e),
+                    **payment.stripe_error_values(e))
                 return
             _, state = yield from cls._stripe_read(id_, gateway)
         payment = cls._stripe_hold(id_)

@@ -2,15 +2,12 @@
 # this repository contains the full copyright notices and license terms.
 import logging
 
-from trytond import config
-from trytond.pool import Pool, PoolMeta
-from trytond.report import get_email
-from trytond.sendmail import send_message_transactional
-from trytond.transaction import Transaction
+from trytond.pool import PoolMeta
 
-from .common import new_key
-from .customer_owner import NOT_OWNED
-from .gateway import StripeFailure, StripeKeyReused, StripeRefused
+from .amount import from_stripe
+from .batch import together
+from .gateway import StripeFailure
+from .pace import call_now
 from .state import PaymentState
 
 logger = logging.getLogger(__name__)
@@ -30,59 +27,18 @@ class Payment(metaclass=PoolMeta):
                 self.stripe_apply(PaymentState.from_intent(
                         intent, at=gateway.answered_at), sure=True)
                 return intent
-            self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
-        intent = self._stripe_create_intent(gateway)
-        self.stripe_set_intent(intent, stripe_waiting_for='payer')
-        return intent
-
-    def _stripe_create_intent(self, gateway):
+            self.stripe_forget_intent()
         self._set_stripe_key([self])
-        customer = self.stripe_customer
-        if customer:
-            for failure in customer.stripe_check([customer]).values():
-                if failure.code != NOT_OWNED:
-                    raise failure
-                # The payer goes on without
-        while True:
-            try:
-                return gateway.payment_intents.create(
-                    **self.stripe_intent_params(),
-                    idempotency_key=self.stripe_create_key)
-            except StripeRefused as e:
-                # If it is deleted the payer goes on without
-                if not (customer and customer.stripe_is_deleted(e)):
-                    raise
-            except StripeKeyReused:
-                if self.stripe_attempt is None:
-                    # The earlier version may have charged it
-                    raise
-                # The record was edited since, the former intent has not been
-                # shown to anybody
-                self.stripe_store(
-                    stripe_attempt=self.stripe_attempt + 1)
-
-    def _stripe_customer_is_gone(self, gateway, intent):
-        "Return if the intent is to be paid but its customer is deleted"
-        customer = self.stripe_customer
-        if (not intent['customer']
-                or intent['status'] != 'requires_payment_method'
-                or (customer
-                    and customer.stripe_usable_id == intent['customer'])):
-            return False
-        found = gateway.customers.retrieve(intent['customer'])
-        return bool(found.get('deleted'))
-
-    def _stripe_remake_intent(self, gateway, intent):
-        "Return another intent, or the same if it cannot be cancelled anymore"
-        self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
-        # It moves no money and is not shown before the former is cancelled
-        remade = self._stripe_create_intent(gateway)
-        state = PaymentState.cancel(gateway, intent['id'])
-        if state.status != 'canceled':
-            self.stripe_apply(state, sure=True)
-            return gateway.payment_intents.retrieve(intent['id'])
-        self.stripe_set_intent(remade, stripe_waiting_for='payer')
-        return remade
+        with together([self]):
+            intent = call_now(self._stripe_create_intent(self.id, gateway))
+        if intent:
+            self.stripe_set_intent(intent, stripe_waiting_for='payer')
+        else:
+            intent = gateway.payment_intents.retrieve(
+                self.stripe_payment_intent_id)
+            self.stripe_apply(PaymentState.from_intent(
+                    intent, at=gateway.answered_at), sure=True)
+        return intent
 
     @property
     def stripe_language(self):
@@ -95,94 +51,114 @@ class Payment(metaclass=PoolMeta):
             return 'succeeded'
         elif self.state not in {'submitted', 'approved', 'processing'}:
             return 'closed'
+        elif (self.stripe_waiting_for == 'transfer'
+                and self.stripe_intent_status == 'requires_action'):
+            return 'waiting'
         return {
             'succeeded': 'succeeded',
             'processing': 'processing',
             'requires_capture': 'authorized',
             'canceled': 'closed' if self.state == 'processing' else 'open',
-            }.get(self.stripe_intent_status, 'open')
+            }.get(
+                self.stripe_intent_status,
+                'open' if self.stripe_is_clear else 'unavailable')
 
-    def stripe_checkout_page(self):
-        "Return what the checkout page needs from Stripe"
-        for again in [True, False]:
+    def stripe_checkout_page(self, other=False):
+        """Return what the checkout page needs from Stripe.
+
+        other: if the payer wants to pay otherwise than with what is waited
+        for.
+        """
+        intent = self.stripe_ensure_intent()
+        result = self.stripe_checkout_result
+        if result == 'waiting':
+            state = PaymentState.from_intent(intent)
+            if not other or state.transferred:
+                return self._stripe_waiting_page(state)
+        elif result != 'open':
+            return {'result': result}
+        secret = self._stripe_customer_secret(intent)
+        if not secret and self._stripe_customer_is_gone(
+                self.stripe_own_account.gateway, intent):
+            # That has just been found out
             intent = self.stripe_ensure_intent()
-            result = self.stripe_checkout_result
-            if result != 'open':
-                return {'result': result}
-            secret = self._stripe_customer_secret()
-            if not (again
-                    and intent['customer']
-                    and self.stripe_customer
-                    and not self.stripe_customer.stripe_customer_id):
-                # Otherwise it has just been found deleted
-                break
         return {
+            'result': 'open',
             'mode': 'payment',
             'client_secret': intent['client_secret'],
             'customer_secret': secret,
             }
 
-    def _stripe_customer_secret(self):
-        "Return what lets the payer choose and save payment methods"
-        if not (self.stripe_customer
-                and self.stripe_customer.stripe_usable_id):
+    def _stripe_waiting_page(self, state):
+        """Return what the page tells a payer who has still to transfer money.
+
+        The amounts are Decimal, None if Stripe does not tell them.
+        """
+        currency = self.currency.code
+        remaining = transferred = None
+        if state.transferred:
+            remaining = from_stripe(state.amount_remaining, currency)
+            transferred = from_stripe(state.transferred, currency)
+        return {
+            'result': 'waiting',
+            'waits_for': state.waits_for,
+            'instructions_url': state.instructions_url,
+            'waits_until': state.waits_until,
+            'remaining': remaining,
+            'transferred': transferred,
+            }
+
+    def stripe_session_params(self, customer_id):
+        """Return the parameters of the customer session of the page, which
+        lets the payer choose, save and remove payment methods.
+
+        customer_id: that of the intent.
+        https://docs.stripe.com/api/customer_sessions/create
+        """
+        remove = self.stripe_own_account.payment_method_remove
+        return {
+            'customer': customer_id,
+            'components': {
+                'payment_element': {
+                    'enabled': True,
+                    'features': {
+                        'payment_method_redisplay': 'enabled',
+                        'payment_method_redisplay_limit': 10,
+                        # Those made by the API are unspecified
+                        'payment_method_allow_redisplay_filters': [
+                            'always', 'limited', 'unspecified'],
+                        'payment_method_save': 'enabled',
+                        'payment_method_save_usage': 'off_session',
+                        'payment_method_remove': (
+                            'enabled' if remove else 'disabled'),
+                        },
+                    },
+                },
+            }
+
+    def _stripe_customer_secret(self, intent):
+        "Return the client secret of the session, None if there is none"
+        # What the record says may have changed since the intent was made
+        customer = self._stripe_session_customer(intent)
+        if not customer:
             return
         try:
-            session = self.stripe_account.gateway.customer_sessions.create(
-                customer=self.stripe_customer.stripe_usable_id,
-                components={
-                    'payment_element': {
-                        'enabled': True,
-                        'features': {
-                            'payment_method_redisplay': 'enabled',
-                            # Those made by the API are unspecified
-                            'payment_method_allow_redisplay_filters': [
-                                'always', 'limited', 'unspecified'],
-                            'payment_method_save': 'enabled',
-                            'payment_method_save_usage': 'off_session',
-                            },
-                        },
-                    })
+            session = self.stripe_own_account.gateway.customer_sessions.create(
+                **self.stripe_session_params(intent['customer']))
         except StripeFailure as e:
             # It can be paid without
             logger.warning("no customer session for %s: %s (%s)",
                 self, e.code, e.request_id)
-            self.stripe_customer.stripe_is_deleted(e)
+            customer.stripe_is_deleted(e)
             return
         return session['client_secret']
 
     def stripe_end_checkout(self):
-        if self.stripe_payment_intent_id:
-            self.stripe_apply(self.stripe_read(), sure=True)
-            if self.stripe_customer:
-                # The payment method may have been saved
-                self.stripe_customer.clear_stripe_caches()
-
-    def stripe_mail_checkout(self):
-        "Send the link of the checkout page to the party with the transaction"
-        pool = Pool()
-        ActionReport = pool.get('ir.action.report')
-        ModelData = pool.get('ir.model.data')
-        Lang = pool.get('ir.lang')
-        to_address = self.party.email
-        if not to_address:
-            logger.warning("no e-mail address to send the checkout of %s",
-                self.rec_name)
+        if not self.stripe_payment_intent_id:
             return
-        if not self.stripe_checkout_id:
-            self.stripe_store(stripe_checkout_id=new_key())
-        language = self.stripe_language or Lang.get()
-        report = ActionReport(ModelData.get_id(
-                'account_payment_stripe', 'report_email_checkout'))
-        # Whoever charges it may not be allowed to read it, and the host that a
-        # request names is not always ours
-        request = Transaction().context.get('_request') or {}
-        with Transaction().set_user(0), \
-                Transaction().set_context(
-                    language=language.code,
-                    _request={'is_secure': request.get('is_secure')}):
-            message, title = get_email(report, self, [language])
-            message['From'] = config.get('email', 'from')
-            message['To'] = to_address
-            message['Subject'] = title
-            send_message_transactional(message)
+        state = self.stripe_apply(self.stripe_read(), sure=True)
+        if self.stripe_customer:
+            # The payment method may have been saved
+            self.stripe_customer.clear_stripe_caches()
+        if state and self.stripe_checkout_result == 'waiting':
+            return self._stripe_waiting_page(state)

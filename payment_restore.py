@@ -1,31 +1,32 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
-import logging
 
 from trytond.i18n import gettext
 from trytond.pool import PoolMeta
 
+from .batch import together
 from .common import is_key
 from .exceptions import PaymentPaidError
 from .gateway import StripeFailure, StripeRefused
-from .pace import paced
-from .state import PaymentState
+from .pace import call_now, paced
+from .state import OPEN, PaymentState
 
-# Stripe keeps idempotency keys for a day
-# https://docs.stripe.com/api/idempotent_requests
-KEPT = dt.timedelta(days=1)
 # The dates of the records may be of another time zone than those of Stripe
 ZONES = dt.timedelta(hours=14)
 METADATA = 'tryton_key'
-
-logger = logging.getLogger(__name__)
+METADATA_ATTEMPT = 'tryton_attempt'
+# Those that come first are kept
+_RANK = ['succeeded', 'requires_capture', 'processing', 'requires_action']
 
 
 class Payment(metaclass=PoolMeta):
-    """Find what was charged after the backup from which a database is restored
+    """Find the intents of which the payment does not know: those made after
+    the backup from which a database is restored, and left over.
 
-    Intents have the key of the payment in their metadata.
+    Intents have the key of the payment in their metadata, which it keeps as
+    long as it lives. Whatever is found is read by its id, then it is taken
+    over or cancelled, so that it is never skipped.
     """
     __name__ = 'account.payment'
 
@@ -34,34 +35,85 @@ class Payment(metaclass=PoolMeta):
         return {
             **super().stripe_metadata,
             METADATA: self.stripe_idempotency_key,
+            METADATA_ATTEMPT: self.stripe_attempt or 0,
             }
 
     @property
     def _stripe_may_be_forgotten(self):
         """If the payment, which knows no intent, may have one.
 
-        A young one would get the same intent again with its idempotency key,
-        and while the events are read all the time nothing is forgotten.
+        While the events are read all the time nothing is forgotten.
         """
-        if dt.datetime.now() - self.create_date < KEPT - ZONES:
-            return False
-        account = self.journal.stripe_account
+        account = self.stripe_own_account
         return account.is_behind or bool(
             account.resumed_at
             and self.create_date < account.resumed_at + ZONES)
 
     @classmethod
-    def _stripe_recover(cls, id_, gateway):
-        "Remember the intent of the payment that was forgotten, if any"
+    def _stripe_look(cls, id_, gateway, reused=False):
+        """Yield the calls that find the intents of the payment, which knows
+        none, and remember the one that counts.
+
+        reused: if Stripe said that there is one for the current attempt.
+        Without one that counts, the attempt advances if those for it are
+        cancelled.
+        """
         payment = cls.stripe_browse(id_)
-        if not (payment.stripe_idempotency_key
-                and payment._stripe_may_be_forgotten):
+        key, attempt = payment.stripe_idempotency_key, payment.stripe_attempt
+        former = payment.stripe_former_intent_id
+        ids = [former] if former else []
+        if key and (reused or payment._stripe_may_be_forgotten):
+            ids.extend((yield paced(
+                        gateway.payment_intents.search, gateway, key,
+                        func=_search)))
+        if not ids:
             return
-        intent = yield paced(
-            gateway.payment_intents.search, gateway,
-            payment.stripe_idempotency_key, func=_search)
-        if intent and (payment := cls._stripe_hold(id_)):
-            payment.stripe_set_intent(intent)
+        intents = []
+        for intent in dict.fromkeys(ids):
+            intents.append((yield paced(
+                        gateway.payment_intents.retrieve, intent)))
+        kept, cancel = cls.stripe_browse(id_)._stripe_choose(intents)
+        for intent in cancel:
+            state = yield paced(
+                gateway.payment_intents.cancel, gateway, intent['id'],
+                func=PaymentState.cancel)
+            if state.status != 'canceled' and (
+                    not kept or kept['status'] in OPEN):
+                # It was faster
+                kept = yield paced(
+                    gateway.payment_intents.retrieve, intent['id'])
+        for payment in cls.stripe_lock([id_]):
+            if payment.stripe_is_known:
+                # An event was faster
+                continue
+            if kept:
+                payment.stripe_set_intent(kept)
+            elif payment.stripe_attempt == attempt and any(
+                    _attempt_of(i) in {None, attempt} for i in intents):
+                payment.stripe_forget_intent()
+
+    def _stripe_choose(self, intents):
+        """Return the intent to keep, or None, and those to cancel, of the
+        dictionaries of intents."""
+        alive = sorted(
+            (i for i in intents if i['status'] != 'canceled'), key=_rank)
+        kept = None
+        for intent in alive:
+            if _is_used(intent) or self._stripe_may_take(intent):
+                kept = intent
+                break
+        return kept, [
+            i for i in alive
+            if i is not kept and i['status'] not in _RANK[:1]]
+
+    def _stripe_may_take(self, intent):
+        "If the intent, that nobody has tried to pay, is as a new one would be"
+        params = self.stripe_intent_params()
+        return (not intent.get('last_payment_error')
+            and not intent.get('latest_charge')
+            and all(intent[n] == params[n]
+                for n in ['amount', 'currency', 'capture_method'])
+            and intent.get('customer') in {None, params.get('customer')})
 
     def stripe_knows(self):
         """Return if there is an intent, or charge, of the payment, which is
@@ -69,18 +121,17 @@ class Payment(metaclass=PoolMeta):
 
         Raises StripeFailure.
         """
-        if self.stripe_payment_intent_id or self.stripe_charge_id:
+        if self.stripe_is_known:
             return True
-        if (self.process_method == 'stripe'
-                and self.stripe_idempotency_key
-                and self._stripe_may_be_forgotten):
-            intent = _search(
-                self.journal.stripe_account.gateway,
-                self.stripe_idempotency_key)
-            if intent:
-                self.stripe_set_intent(intent)
-                return True
-        return False
+        if self.process_method != 'stripe' or not (
+                self.stripe_former_intent_id
+                or (self.stripe_idempotency_key
+                    and self._stripe_may_be_forgotten)):
+            return False
+        with together([self]):
+            call_now(self._stripe_look(
+                    self.id, self.stripe_own_account.gateway))
+        return self.stripe_is_known
 
     @classmethod
     def _stripe_adopt(cls, account, intent):
@@ -92,13 +143,7 @@ class Payment(metaclass=PoolMeta):
         Raises PaymentPaidError if another intent has been paid meanwhile, and
         StripeFailure.
         """
-        metadata = intent.get('metadata')
-        key = metadata.get(METADATA) if isinstance(metadata, dict) else None
-        payments = [
-            p for p in is_key(key) and cls.stripe_lock(cls.search([
-                        ('stripe_idempotency_key', '=', key),
-                        ])) or []
-            if p.journal.stripe_account == account]
+        payments = cls._stripe_find_key(account, intent)
         if not payments:
             return []
         # The event may be older than its cancellation
@@ -111,8 +156,19 @@ class Payment(metaclass=PoolMeta):
                 cls.submit([payment])
         return payments
 
+    @classmethod
+    def _stripe_find_key(cls, account, object_):
+        "Return the locked payments that the metadata of the object names"
+        metadata = object_.get('metadata')
+        key = metadata.get(METADATA) if isinstance(metadata, dict) else None
+        return [
+            p for p in is_key(key) and cls.stripe_lock(cls.search([
+                        ('stripe_idempotency_key', '=', key),
+                        ])) or []
+            if p.stripe_own_account == account]
+
     def _stripe_replace_intent(self, gateway, intent):
-        former = self.stripe_payment_intent_id
+        former = self.stripe_payment_intent_id or self.stripe_former_intent_id
         if self.stripe_charge_id or former:
             state = former and PaymentState.cancel(gateway, former)
             if not state or state.status != 'canceled':
@@ -125,22 +181,44 @@ class Payment(metaclass=PoolMeta):
 
 
 def _search(gateway, key):
-    "Return the dictionary of the intent with the key that is used, or None"
+    """Return the ids of the intents with the key.
+
+    Raises StripeFailure, which never tells that the key of the account lacks
+    a permission: what is not found must not be charged.
+    """
+    query = "metadata['%s']:'%s'" % (METADATA, key)
+    ids, params = [], {}
     try:
-        found = gateway.payment_intents.search(
-            query="metadata['%s']:'%s'" % (METADATA, key), limit=100)
+        while True:
+            found = gateway.payment_intents.search(
+                query=query, limit=100, **params)
+            ids.extend(i['id'] for i in found['data'])
+            if not found['has_more']:
+                return ids
+            params['page'] = found['next_page']
     except StripeFailure as e:
-        if isinstance(e, StripeRefused) or e.forbidden:
-            # Stripe does not offer it everywhere
-            logger.warning("can not search intents: %s (%s)",
-                e.code, e.request_id)
-            return
-        raise
-    # Others were left over when their answer was lost
-    return next(filter(_is_used, found['data']), None)
+        if not e.forbidden:
+            raise
+        failure = e
+    refused = StripeRefused(
+        failure.message, code=failure.code, request_id=failure.request_id)
+    refused.operation, refused.reading = failure.operation, True
+    raise refused
+
+
+def _rank(intent):
+    status = intent['status']
+    if status in OPEN:
+        return len(_RANK) + 1
+    return _RANK.index(status) if status in _RANK else len(_RANK)
 
 
 def _is_used(intent):
     "Return if the intent was confirmed and is not cancelled"
-    return intent['status'] in {
-        'requires_action', 'processing', 'requires_capture', 'succeeded'}
+    return intent['status'] not in OPEN and intent['status'] != 'canceled'
+
+
+def _attempt_of(intent):
+    "Return the number of the attempt that made the intent, None if not told"
+    attempt = (intent.get('metadata') or {}).get(METADATA_ATTEMPT)
+    return int(attempt) if (attempt or '').isdigit() else None

@@ -9,14 +9,14 @@ from trytond.model import ModelView
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .amount import from_stripe
+from .amount import AmountError
 from .batch import all_locked, later, settle
 from .common import (
     failure_message, from_timestamp, to_timestamp, told_by_stripe)
 from .event import is_current
-from .exceptions import StripeError
+from .exceptions import StripeCurrencyError, StripeError
 from .gateway import Moment, StripeFailure
-from .state import FINAL, PaymentState
+from .state import FINAL, KNOWN, OPEN, PaymentState
 
 WAITING_FOR = {
     'requires_payment_method': 'payer',
@@ -25,6 +25,10 @@ WAITING_FOR = {
     'processing': 'settlement',
     'requires_capture': 'capture',
     }
+AMOUNTS = frozenset([
+        'amount', 'stripe_captured_amount', 'stripe_capturable_amount',
+        'stripe_transferred_amount', 'stripe_refunded_amount',
+        'stripe_lost_amount', 'stripe_disputed_amount'])
 # When to look at Stripe whether a payment went on without an event
 FIRST_LOOK = dt.timedelta(hours=1)
 LAST_LOOK = dt.timedelta(days=1)
@@ -41,7 +45,8 @@ class Payment(metaclass=PoolMeta):
         Any order and repetition of states ends in the same as the last one
         alone: what is final at Stripe is never taken back and what may be
         older than what is known is read again.
-        Return the PaymentState that is applied, None if nothing is.
+        Return the PaymentState that is applied, None if nothing is, because
+        of a later one or because it says what is to be reviewed.
         Raises StripeFailure if it has to be and can not be read again.
         """
         if not state.complete and not state.final and (
@@ -53,15 +58,22 @@ class Payment(metaclass=PoolMeta):
             state.status == 'requires_payment_method'
             and state.error_message
             # Those at the checkout page are told there
-            and self.stripe_intent_status in {
-                'requires_confirmation', 'processing'})
+            and (self.stripe_intent_status in {
+                    'requires_confirmation', 'processing'}
+                or (self.stripe_waiting_for == 'transfer'
+                    and state.expired)))
         values = self._stripe_state_values(state)
-        if refused and self.stripe_fails_at_once:
-            values['stripe_try_at'] = None
+        if refused:
+            if self.stripe_fails_at_once:
+                values['stripe_try_at'] = None
+            else:
+                # Nothing that may fail is part of this transaction
+                values['stripe_to_mail'] = True
         self.stripe_store(**values)
+        if AMOUNTS - values.keys() or state.status not in KNOWN:
+            # It is to be reviewed
+            return
         self._stripe_move(state)
-        if refused and not self.stripe_fails_at_once:
-            self.stripe_mail_checkout()
         return state
 
     def _stripe_may_be_old(self, state):
@@ -75,33 +87,30 @@ class Payment(metaclass=PoolMeta):
             or state.at.first <= to_timestamp(self.stripe_state_at))
 
     def _stripe_state_values(self, state):
-        currency = self.currency.code
         values = {
             'stripe_intent_status': state.status,
             'stripe_captured': bool(state.captured),
             'stripe_capturable': state.status == 'requires_capture',
-            'stripe_captured_amount': from_stripe(state.captured, currency),
-            'stripe_capturable_amount': from_stripe(
-                state.capturable, currency),
             }
+        if state.currency:
+            values['stripe_currency'] = state.currency
+        if state.method_type or state.charge != self.stripe_charge_id:
+            values['stripe_method_type'] = state.method_type
         if state.intent:
             values['stripe_payment_intent_id'] = state.intent
+            values['stripe_former_intent_id'] = state.intent
+        if state.error_message or state.charge or state.status not in OPEN:
+            values['stripe_confirmed'] = True
         if state.charge:
             values['stripe_charge_id'] = state.charge
         if state.at is not None:
             at = from_timestamp(state.at.last)
             values['stripe_state_at'] = max(self.stripe_state_at or at, at)
-        if state.complete:
+        if state.complete and self._stripe_tells_disputes(state):
             values.update({
-                    'stripe_refunded_amount': from_stripe(
-                        state.refunded, currency),
-                    'stripe_lost_amount': from_stripe(state.lost, currency),
+                    'stripe_dispute_reason': state.dispute_reason,
+                    'stripe_dispute_status': state.dispute_status,
                     })
-            if state.dispute_status:
-                values.update({
-                        'stripe_dispute_reason': state.dispute_reason,
-                        'stripe_dispute_status': state.dispute_status,
-                        })
         if (state.error_message
                 or state.status == 'succeeded'
                 # It was an error of ours
@@ -112,13 +121,26 @@ class Payment(metaclass=PoolMeta):
                     'stripe_error_param': state.error_param,
                     })
         # What the payment waits for
-        waiting_for = WAITING_FOR.get(state.status)
+        waiting_for = (
+            'transfer' if state.waits_for else WAITING_FOR.get(state.status))
         if waiting_for != self.stripe_waiting_for:
             values['stripe_tries'] = 0
         values['stripe_waiting_for'] = waiting_for
         if not waiting_for:
             values['stripe_try_at'] = None
+        problem = None
+        try:
+            values.update(self._stripe_amount_values(state))
+        except (AmountError, StripeCurrencyError) as e:
+            problem = self._stripe_problem(e)
+        if problem or state.unknown:
+            values.update(self._stripe_review_values(
+                    problem or self._stripe_unknown_message(state)))
         return values
+
+    def _stripe_tells_disputes(self, state):
+        "Return if the disputes were looked for: none is ever gone"
+        return state.dispute_status or not self.stripe_dispute_status
 
     @property
     def stripe_left_amount(self):
@@ -174,15 +196,25 @@ class Payment(metaclass=PoolMeta):
             with payments[0]._stripe_moving():
                 cls.succeed(payments)
 
-    def stripe_read(self):
+    def stripe_read(self, disputed=False):
         """Return the complete PaymentState.
 
+        disputed: if there is a dispute that may not be known yet.
         Raises StripeFailure.
         """
         return PaymentState.read(
-            self.journal.stripe_account.gateway,
+            self.stripe_own_account.gateway,
             intent=self.stripe_payment_intent_id,
-            charge=self.stripe_charge_id)
+            charge=self.stripe_charge_id,
+            disputed=disputed or bool(self.stripe_dispute_status))
+
+    @classmethod
+    def stripe_note_unapplied(cls, id_, error):
+        for payment in cls.stripe_lock([id_]):
+            if payment.stripe_is_known:
+                payment.stripe_store(
+                    **payment._stripe_state_values(payment.stripe_read()))
+        super().stripe_note_unapplied(id_, error)
 
     @classmethod
     @ModelView.button
@@ -235,7 +267,7 @@ class Payment(metaclass=PoolMeta):
             if payments:
                 break
         payments = [
-            p for p in payments if p.journal.stripe_account == account]
+            p for p in payments if p.stripe_own_account == account]
         return cls.stripe_lock(payments) if payments else []
 
     @classmethod
@@ -256,7 +288,31 @@ class Payment(metaclass=PoolMeta):
                 payment.stripe_apply(state)
             else:
                 payment.stripe_apply(payment.stripe_read(), sure=True)
-        return True
+        return payments
+
+    @classmethod
+    def stripe_of_event(cls, account, event):
+        "Return the locked payments that the event is about"
+        object_ = event['data']['object']
+        kind = object_['object']
+        if kind == 'source':
+            return cls._stripe_find_token(account, object_['id'])
+        intent, charge = object_.get('payment_intent'), object_.get('charge')
+        if kind == 'payment_intent':
+            intent, charge = object_['id'], None
+        elif kind == 'charge':
+            charge = object_['id']
+        return (
+            cls._stripe_find(account, intent=intent, charge=charge)
+            or cls._stripe_find_key(account, object_))
+
+    @classmethod
+    def _stripe_find_token(cls, account, token):
+        holders = cls.stripe_token.holders(cls, token)
+        payments = [
+            p for p in cls.search([('id', 'in', holders)])
+            if p.stripe_own_account == account]
+        return cls.stripe_lock(payments) if payments else []
 
     @classmethod
     def stripe_on_payment_intent(cls, account, event):
@@ -303,19 +359,20 @@ class Payment(metaclass=PoolMeta):
         payments = cls._stripe_find(
             account, intent=dispute.get('payment_intent'),
             charge=dispute.get('charge'))
-        return cls._stripe_apply_event(payments, event)
+        if not payments:
+            return
+        # The event may be old, and not the only dispute
+        for payment in payments:
+            payment.stripe_apply(
+                payment.stripe_read(disputed=True), sure=True)
+        return True
 
     @classmethod
     def stripe_on_source(cls, account, event):
         source = event['data']['object']
-        payments = [
-            p for p in cls.search([
-                    ('stripe_token', '=', source['id']),
-                    ])
-            if p.journal.stripe_account == account]
+        payments = cls._stripe_find_token(account, source['id'])
         if not payments:
             return
-        payments = cls.stripe_lock(payments)
         if event['type'] == 'source.chargeable':
             cls.write(payments, {'stripe_chargeable': True})
             cls.__queue__.stripe_charge(
@@ -330,7 +387,7 @@ class Payment(metaclass=PoolMeta):
             for payment in failed:
                 with payment._stripe_moving():
                     cls.fail([payment])
-        return True
+        return payments
 
 
 def _of_captured(charge):

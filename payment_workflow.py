@@ -8,11 +8,12 @@ from trytond.modules.account_payment.exceptions import (
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
+from .amount import from_stripe
 from .common import (
     attempt, failure_message, is_told_by_stripe, new_key, stripe_amount)
-from .customer_owner import NOT_OWNED
 from .exceptions import (
-    PaymentPaidError, StripeError, StripeIntentUnknownWarning)
+    PaymentPaidError, PaymentPartlyPaidError, StripeError,
+    StripeTransferWarning)
 from .gateway import StripeFailure
 from .state import PaymentState
 
@@ -85,11 +86,7 @@ class Payment(metaclass=PoolMeta):
         # They would fail at once
         for payment in payments:
             if payment.stripe_intent_status == 'canceled':
-                payment.stripe_store(
-                    stripe_payment_intent_id=None,
-                    stripe_charge_id=None,
-                    stripe_intent_status=None,
-                    stripe_attempt=(payment.stripe_attempt or 0) + 1)
+                payment.stripe_forget_intent()
 
     @classmethod
     def _set_stripe_key(cls, payments):
@@ -98,42 +95,6 @@ class Payment(metaclass=PoolMeta):
             if not payment.stripe_idempotency_key:
                 payment.stripe_store(
                     stripe_idempotency_key=new_key(), stripe_attempt=0)
-
-    @classmethod
-    def _set_stripe_customer(cls, payments):
-        """Set the customer of the party on those which have nothing else.
-
-        Raises ProcessError if the one of a payment is somebody else's.
-        """
-        Customer = Pool().get('account.payment.stripe.customer')
-        chosen = {p.stripe_customer: p for p in payments if p.stripe_customer}
-        payments = [
-            p for p in payments if not (
-                p.stripe_token
-                or p.stripe_payment_intent_id
-                or p.stripe_charge_id
-                or p.stripe_customer)]
-        found = Customer.search([
-                ('party', 'in', list({p.party.id for p in payments})),
-                ('stripe_customer_id', '!=', None),
-                ], order=[('id', 'DESC')]) if payments else []
-        failures = Customer.stripe_check([*chosen, *found])
-        for customer, payment in chosen.items():
-            failure = failures.get(customer)
-            if failure and failure.code == NOT_OWNED:
-                raise ProcessError(gettext(
-                        'account_payment_stripe.msg_payment_customer',
-                        payment=payment.rec_name,
-                        error=failure_message(failure)))
-        if not payments:
-            return
-        customers = {
-            (c.party, c.stripe_account): c for c in found
-            if c.stripe_usable_id and c not in failures}
-        for payment in payments:
-            payment.stripe_customer = customers.get(
-                (payment.party, payment.journal.stripe_account))
-        cls.save(payments)
 
     def process_stripe(self):
         "Raise ProcessError if there is nothing to pay with"
@@ -144,7 +105,10 @@ class Payment(metaclass=PoolMeta):
             raise ProcessError(gettext(
                     'account_payment_stripe.msg_no_stripe_token',
                     payment=self.rec_name))
-        stripe_amount(self.amount, self.currency, self)
+        stripe_amount(
+            self.amount, self.currency, self,
+            charged=bool(
+                self.stripe_payment_intent_id or self.stripe_charge_id))
 
     @classmethod
     @ModelView.button
@@ -152,25 +116,29 @@ class Payment(metaclass=PoolMeta):
     def draft(cls, payments):
         """Forget the intents after they have been cancelled at Stripe.
 
-        Raises PaymentPaidError if some have been paid meanwhile, after they
-        have been brought up to date and committed.
+        Raises PaymentPaidError if some have been paid meanwhile, and
+        PaymentPartlyPaidError if a part of some has arrived, after they have
+        been brought up to date and committed.
         """
         cls._stripe_release(cls._stripe(payments))
         super().draft(payments)
         stripe_payments = cls._stripe(payments)
-        if stripe_payments:
-            cls.write(stripe_payments, {
-                    n: None for n in cls._stripe_own_fields()
-                    if n != 'stripe_refunds'
-                    } | {
-                    'stripe_attempt': 0,
-                    'stripe_tries': 0,
-                    'stripe_chargeable': False,
-                    })
-            for payment in stripe_payments:
-                # Another intent must not be taken for the one forgotten
-                payment.stripe_idempotency_key = new_key()
-            cls.save(stripe_payments)
+        if not stripe_payments:
+            return
+        for payment in cls.browse(stripe_payments):
+            if payment.stripe_is_known or payment.stripe_former_intent_id:
+                # The next intent must be another. Without one the same key
+                # tells if one is not known of
+                payment.stripe_forget_intent()
+        cls.write(stripe_payments, {
+                n: None for n in cls._stripe_own_fields()
+                # It names the payment at Stripe as long as it lives
+                if n not in {'stripe_refunds', 'stripe_idempotency_key'}
+                } | {
+                n: False for n in cls._stripe_own_flags()
+                } | {
+                'stripe_tries': 0,
+                })
 
     @classmethod
     @ModelView.button
@@ -178,8 +146,8 @@ class Payment(metaclass=PoolMeta):
     def fail(cls, payments):
         """Fail the payments after their intents have been cancelled.
 
-        Raises PaymentPaidError if Stripe holds money of some, after they have
-        been brought up to date and committed.
+        Raises PaymentPaidError, or PaymentPartlyPaidError, if Stripe holds
+        money of some, after they have been brought up to date and committed.
         """
         if not is_told_by_stripe():
             cls._stripe_release(cls._stripe(payments))
@@ -208,17 +176,20 @@ class Payment(metaclass=PoolMeta):
     def _stripe_release(cls, payments):
         """Make sure that nothing can be paid for the payments anymore.
 
-        Raises PaymentPaidError if some have been paid, after they have been
-        brought up to date and committed, and StripeError if Stripe can not be
-        asked.
+        Raises PaymentPaidError, or PaymentPartlyPaidError, if some have been
+        paid, after they have been brought up to date and committed,
+        StripeTransferWarning if some may be about to, and StripeError if
+        Stripe can not be asked.
         """
         payments = [
             p for p in cls.stripe_lock(payments)
             if cls._stripe_asked(p, cls.stripe_knows)]
-        if len(payments) > 1:
-            # None is cancelled for who is then refused because of another
-            payments = [
-                p for p, _ in cls._stripe_unpaid(payments, cls.stripe_read)]
+        # None is cancelled for who is then refused because of another, nor
+        # one of which a part has arrived, which Stripe would not refuse
+        unpaid = cls._stripe_unpaid(payments, cls.stripe_read)
+        cls._stripe_warn_transfer(
+            [p for p, s in unpaid if s.waits_for])
+        payments = [p for p, _ in unpaid]
         for payment, state in cls._stripe_unpaid(
                 payments, cls._stripe_end_intent, keep=True):
             payment.stripe_apply(state, sure=True)
@@ -229,7 +200,7 @@ class Payment(metaclass=PoolMeta):
 
         keep: commit what it told of them also when another is refused.
         """
-        unpaid, paid = [], []
+        unpaid, paid, partly = [], [], []
         for payment in payments:
             try:
                 state = cls._stripe_asked(payment, ask)
@@ -241,27 +212,56 @@ class Payment(metaclass=PoolMeta):
                 continue
             if state.captured or state.status == 'processing':
                 paid.append(payment)
+            elif state.transferred:
+                partly.append((payment, state))
+            elif keep and state.status != 'canceled':
+                # It may still be paid
+                cls._stripe_keep(unpaid + [(payment, state)])
+                raise StripeError(gettext(
+                        'account_payment_stripe.msg_payment_not_released',
+                        payment=payment.rec_name,
+                        error=gettext(
+                            'account_payment_stripe.msg_stripe_unknown',
+                            word=state.status)))
             else:
                 unpaid.append((payment, state))
+        if (paid or partly) and keep:
+            cls._stripe_keep(unpaid)
         if paid:
-            if keep:
-                cls._stripe_keep(unpaid)
             cls._stripe_tell_paid(paid)
+        elif partly:
+            cls._stripe_tell_partly(partly)
         return unpaid
 
     @classmethod
     def _stripe_asked(cls, payment, ask):
-        "Return what ask says of the payment, None if its intent is unknown"
+        "Return what ask says of the payment, None if nothing can be paid"
         try:
             return ask(payment)
         except StripeFailure as e:
             if payment.stripe_payment_intent_id and e.of_intent:
-                cls._stripe_warn_unknown(payment)
-                return
+                if payment._stripe_was_test:
+                    return
+                raise StripeError(gettext(
+                        'account_payment_stripe.msg_stripe_intent_unknown',
+                        payment=payment.rec_name,
+                        intent=payment.stripe_payment_intent_id,
+                        account=payment.stripe_own_account.rec_name,
+                        )) from None
             raise StripeError(gettext(
                     'account_payment_stripe.msg_payment_not_released',
                     payment=payment.rec_name,
                     error=failure_message(e))) from None
+
+    @property
+    def _stripe_was_test(self):
+        "If no money was paid, as it was made with a key of the test mode"
+        return bool(
+            self.stripe_intent_account
+            # It is not known of those made before
+            and self.stripe_live is not None
+            and not self.stripe_live
+            and self.stripe_intent_account.gateway.is_live)
 
     @classmethod
     def _stripe_keep(cls, states):
@@ -281,7 +281,7 @@ class Payment(metaclass=PoolMeta):
 
         Raises StripeFailure.
         """
-        gateway = self.journal.stripe_account.gateway
+        gateway = self.stripe_own_account.gateway
         if self.stripe_payment_intent_id:
             return PaymentState.cancel(gateway, self.stripe_payment_intent_id)
         state = self.stripe_read()
@@ -294,25 +294,53 @@ class Payment(metaclass=PoolMeta):
         return state
 
     @classmethod
-    def _stripe_warn_unknown(cls, payment):
-        "The intent may be one of another account, so it could still be paid"
+    def _stripe_warn_transfer(cls, payments):
+        "The payers may have paid, without that Stripe knows of it yet"
+        if not payments:
+            return
         Warning = Pool().get('res.user.warning')
-        key = Warning.format('stripe_intent_unknown', [payment])
+        key = Warning.format('stripe_transfer', payments)
         if Warning.check(key):
-            raise StripeIntentUnknownWarning(key, gettext(
-                    'account_payment_stripe.msg_stripe_intent_unknown',
-                    payment=payment.rec_name,
-                    intent=payment.stripe_payment_intent_id))
+            raise StripeTransferWarning(key, gettext(
+                    'account_payment_stripe.msg_stripe_transfer',
+                    payments=_names(payments)))
 
     @classmethod
     def _stripe_tell_paid(cls, payments):
-        names = ', '.join(p.rec_name for p in payments[:5])
-        if len(payments) > 5:
-            names += '...'
-        ids = [p.id for p in payments]
-        # What Stripe said must stay though the button is refused, but nothing
-        # else of the transaction
-        Transaction().rollback()
-        attempt(lambda: cls.stripe_do_pull(cls.browse(ids)))
+        names = _names(payments)
+        cls._stripe_pull_only(payments)
         raise PaymentPaidError(gettext(
                 'account_payment_stripe.msg_payment_paid', payments=names))
+
+    @classmethod
+    def _stripe_tell_partly(cls, states):
+        lang = Pool().get('ir.lang').get()
+        names = ', '.join(
+            '%s (%s / %s)' % (
+                payment.rec_name,
+                lang.currency(
+                    from_stripe(state.transferred, payment.currency.code),
+                    payment.currency),
+                lang.currency(payment.amount, payment.currency))
+            for payment, state in states[:5])
+        cls._stripe_pull_only([payment for payment, _ in states])
+        raise PaymentPartlyPaidError(gettext(
+                'account_payment_stripe.msg_payment_partly_paid',
+                payments=names))
+
+    @classmethod
+    def _stripe_pull_only(cls, payments):
+        """Bring the payments to what Stripe tells, and commit.
+
+        It must stay though the button is refused, but nothing else of the
+        transaction.
+        """
+        ids = [p.id for p in payments]
+        Transaction().rollback()
+        attempt(lambda: cls.stripe_do_pull(cls.browse(ids)))
+
+
+def _names(payments):
+    "Return the names of some payments for a message"
+    names = ', '.join(p.rec_name for p in payments[:5])
+    return names + '...' if len(payments) > 5 else names

@@ -9,13 +9,28 @@ from trytond.modules.account_payment.exceptions import PaymentValidationError
 from trytond.modules.company.model import (
     employee_field, reset_employee, set_employee)
 from trytond.modules.currency.fields import Monetary
+from trytond.pool import Pool
 from trytond.pyson import Eval, If
+from trytond.transaction import Transaction
 
-from .amount import AmountError, from_stripe, to_stripe
-from .common import ErrorMixin, LeaseMixin, new_key, stripe_amount
+from .common import (
+    AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key, stripe_amount)
+from .retry import RetryMixin
+
+# The types of payment method without a refund of their own, so that Stripe
+# asks the payer by e-mail for a bank account
+# https://docs.stripe.com/api/refunds/create#create_refund-instructions_email
+# https://docs.stripe.com/payments/customer-balance/refunding
+EMAILED = frozenset([
+        'customer_balance', 'konbini', 'multibanco', 'promptpay'])
+
+# Not yet taken off the amount of the payment
+OPEN = ['submitted', 'approved', 'processing']
 
 
-class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
+class Refund(
+        RetryMixin, LeaseMixin, ErrorMixin, AmountMixin, Workflow, ModelSQL,
+        ModelView):
     __name__ = 'account.payment.stripe.refund'
 
     payment = fields.Many2One(
@@ -55,13 +70,6 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
         states={
             'readonly': Eval('state') != 'draft',
             })
-    stripe_amount = fields.Function(
-        fields.Integer(
-            "Stripe Amount",
-            states={
-                'readonly': Eval('state') != 'draft',
-                }),
-        'get_stripe_amount', setter='set_stripe_amount')
     reason = fields.Selection([
             (None, ""),
             ('duplicate', "Duplicate"),
@@ -92,14 +100,16 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
         states={
             'invisible': ~Eval('stripe_refund_id'),
             })
-    stripe_attempt = fields.Integer("Stripe Attempt", readonly=True)
-    stripe_tries = fields.Integer("Tries", readonly=True)
-    stripe_try_at = fields.DateTime(
-        "Next Check", readonly=True,
+    stripe_instructions_email = fields.Char(
+        "Instructions E-mail", readonly=True, strip=False,
         states={
-            'invisible': ~Eval('stripe_try_at'),
+            'invisible': ~Eval('stripe_instructions_email'),
             },
-        help="The date and time at which Stripe will be asked again.")
+        help="Where Stripe asks the payer for the bank account to refund to.")
+    stripe_sent_at = fields.Timestamp("Sent at", readonly=True)
+    stripe_unsure = fields.Boolean(
+        "Unsure", readonly=True,
+        help="If Stripe did not say what became of what was sent.")
 
     @classmethod
     def __setup__(cls):
@@ -152,17 +162,13 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     def default_state(cls):
         return 'draft'
 
-    @classmethod
-    def default_stripe_attempt(cls):
-        return 0
-
     @fields.depends('payment', '_parent_payment.company')
     def on_change_with_company(self, name=None):
-        return self.payment.company if self.payment else None
+        return self._payment_value('company')
 
     @fields.depends('payment', '_parent_payment.party')
     def on_change_with_party(self, name=None):
-        return self.payment.party if self.payment else None
+        return self._payment_value('party')
 
     @classmethod
     def search_payment_field(cls, name, clause):
@@ -171,26 +177,23 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
 
     @fields.depends('payment', '_parent_payment.currency')
     def on_change_with_currency(self, name=None):
-        return self.payment.currency if self.payment else None
+        return self._payment_value('currency')
 
-    @fields.depends('payment', 'amount', '_parent_payment.amount')
+    @fields.depends(
+        'payment', 'amount', '_parent_payment.amount',
+        '_parent_payment.state')
     def on_change_payment(self):
-        if self.payment and self.amount is None:
-            self.amount = self.payment.amount
+        if (self.payment
+                and (self.payment.id or -1) > 0
+                and self._payment_value('amount') is not None
+                and self.amount is None):
+            left = self._left([self.payment], OPEN)[self.payment.id]
+            if left > 0:
+                self.amount = left
 
-    def get_stripe_amount(self, name):
-        try:
-            return to_stripe(self.amount, self.currency.code)
-        except AmountError:
-            return None
-
-    @classmethod
-    def set_stripe_amount(cls, refunds, name, value):
-        if value is None:
-            return
-        for refund in refunds:
-            refund.amount = from_stripe(value, refund.currency.code)
-        cls.save(refunds)
+    def _payment_value(self, name):
+        if self.payment and is_readable(self.payment, name):
+            return getattr(self.payment, name)
 
     @classmethod
     def view_attributes(cls):
@@ -229,9 +232,9 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
                 'submitted_by', 'approved_by', 'stripe_idempotency_key',
                 'stripe_refund_id', 'stripe_error_message',
                 'stripe_error_code', 'stripe_error_param',
-                'stripe_tries', 'stripe_try_at']:
+                'stripe_sent_at', 'stripe_instructions_email']:
             default.setdefault(name)
-        default.setdefault('stripe_attempt', 0)
+        default.setdefault('stripe_unsure', False)
         return super().copy(refunds, default=default)
 
     @classmethod
@@ -258,24 +261,87 @@ class Refund(LeaseMixin, ErrorMixin, Workflow, ModelSQL, ModelView):
     @set_employee('submitted_by')
     def submit(cls, refunds):
         for refund in refunds:
-            stripe_amount(refund.amount, refund.currency, refund)
-            if refund.amount > refund.payment.amount:
-                raise PaymentValidationError(gettext(
-                        'account_payment_stripe.msg_refund_amount',
-                        refund=refund.rec_name,
-                        payment=refund.payment.rec_name))
+            refund.payment.stripe_check_currency()
+            stripe_amount(
+                refund.amount, refund.currency, refund, charged=True)
+        cls._check_left(refunds, OPEN)
 
     @classmethod
     @ModelView.button
     @Workflow.transition('approved')
     @set_employee('approved_by')
     def approve(cls, refunds):
+        # The first to be approved of those which are too many goes on
+        cls._check_left(refunds, ['approved', 'processing'])
         cls.__queue__.stripe_create(refunds)
+
+    @classmethod
+    def _left(cls, payments, states, without=()):
+        """Return what is left of each of the payments after the refunds of it
+        in the states, a dictionary of Decimals by the id of the payment.
+
+        without: refunds that are not counted.
+        """
+        left = {
+            # Its amount is kept when nothing is left
+            p.id: p.amount if p.state != 'failed' else p.amount * 0
+            for p in payments}
+        refunds = cls.search([
+                ('payment', 'in', list(left)),
+                ('state', 'in', states),
+                ('id', 'not in', [r.id for r in without]),
+                ], order=[])
+        for refund in refunds:
+            left[refund.payment.id] -= refund.amount
+        return left
+
+    @classmethod
+    def _check_left(cls, refunds, states):
+        """Raise PaymentValidationError if more would be refunded than is left
+        after the other refunds in the states.
+        """
+        pool = Pool()
+        Lang = pool.get('ir.lang')
+        Payment = pool.get('account.payment')
+        payments = Payment.stripe_lock(
+            sorted({r.payment for r in refunds}, key=int))
+        # Changed, or another transaction that has begun before would not see
+        # these refunds, though it waits for the lock
+        table = Payment.__table__()
+        Transaction().connection.cursor().execute(*table.update(
+                [table.id], [table.id],
+                where=fields.SQL_OPERATORS['in'](
+                    table.id, [p.id for p in payments])))
+        left = cls._left(payments, states, without=refunds)
+        for refund in refunds:
+            payment = refund.payment
+            if refund.amount > left[payment.id]:
+                raise PaymentValidationError(gettext(
+                        'account_payment_stripe.msg_refund_amount',
+                        refund=refund.rec_name,
+                        payment=payment.rec_name,
+                        left=Lang.get().currency(
+                            max(left[payment.id], 0), refund.currency)))
+            left[payment.id] -= refund.amount
 
     @classmethod
     @Workflow.transition('processing')
     def process(cls, refunds):
-        pass
+        for refund in refunds:
+            if (not refund.stripe_refund_id
+                    and refund.payment.stripe_method_type in EMAILED):
+                # Kept, as what is sent again must be the same
+                refund.stripe_store(
+                    stripe_instructions_email=next(
+                        iter(refund.stripe_email_addresses()), None))
+
+    def stripe_email_addresses(self):
+        """Return the list of e-mail addresses of the payer, Stripe writes to
+        the first if it has to ask for the bank account to refund to.
+
+        To be extended, as for a contact of the kind that is to be used.
+        """
+        return self.payment.stripe_email_addresses()
 
     @classmethod
     @Workflow.transition('succeeded')

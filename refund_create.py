@@ -2,15 +2,16 @@
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
 
-from sql import Null
-
+from trytond.i18n import gettext
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-from .common import next_pause, stripe_amount
-from .gateway import (
-    StripeDenied, StripeFailure, StripeKeyReused, StripeRefused)
+from .amount import AmountError, from_stripe
+from .common import stripe_amount
+from .exceptions import StripeCurrencyError
+from .gateway import StripeRefused, StripeUnavailable
 from .pace import paced
+from .policy import KEPT
 from .run import Run
 from .state import PaymentState
 
@@ -24,8 +25,6 @@ STATES = {
     'canceled': 'failed',
     }
 METADATA = 'tryton_refund'
-FIRST_RETRY = dt.timedelta(minutes=5)
-LAST_RETRY = dt.timedelta(days=1)
 
 
 class Refund(metaclass=PoolMeta):
@@ -42,18 +41,12 @@ class Refund(metaclass=PoolMeta):
 
         Commits refund by refund.
         """
-        now = dt.datetime.now()
-
         def where(table):
             condition = table.state.in_(['approved', 'processing'])
             if refunds is None:
-                condition &= (
-                    (table.stripe_try_at == Null)
-                    | (table.stripe_try_at <= now)
-                    # The clock of the server was set back
-                    | (table.stripe_try_at > now + LAST_RETRY))
+                condition &= cls.stripe_due(table)
             return condition
-        Run(cls, cls._stripe_steps).carry(where, refunds)
+        Run(cls, cls._stripe_send).carry(where, refunds)
 
     @property
     def stripe_metadata(self):
@@ -66,7 +59,8 @@ class Refund(metaclass=PoolMeta):
     @property
     def stripe_create_params(self):
         params = {
-            'amount': stripe_amount(self.amount, self.currency, self),
+            'amount': stripe_amount(
+                self.amount, self.currency, self, charged=True),
             'metadata': self.stripe_metadata,
             }
         if self.payment.stripe_payment_intent_id:
@@ -75,12 +69,13 @@ class Refund(metaclass=PoolMeta):
             params['charge'] = self.payment.stripe_charge_id
         if self.reason:
             params['reason'] = self.reason
+        if self.stripe_instructions_email:
+            params['instructions_email'] = self.stripe_instructions_email
         return params
 
     @property
     def stripe_create_key(self):
-        # Another key once Stripe has saved a failure under the old one,
-        # but never while a request may still be under way
+        # Another key only once nothing can come of the old one anymore
         if self.stripe_attempt is None:
             # The earlier version may have refunded with it, which Stripe tells
             return self.stripe_idempotency_key
@@ -94,53 +89,63 @@ class Refund(metaclass=PoolMeta):
         return super().stripe_lock(refunds)
 
     @classmethod
-    def _stripe_hold(cls, id_):
-        for refund in cls.stripe_lock([id_]):
-            if refund.state in {'approved', 'processing'}:
-                return refund
+    def stripe_domain_stopped(cls, accounts):
+        Payment = Pool().get('account.payment')
+        return [
+            ('state', 'in', ['approved', 'processing']),
+            ('payment', 'where', Payment.stripe_domain_account(accounts)),
+            ]
+
+    @property
+    def stripe_own_account(self):
+        return self.payment.stripe_own_account
+
+    @property
+    def stripe_is_carried(self):
+        return self.state in {'approved', 'processing'}
 
     @classmethod
-    def _stripe_steps(cls, id_, run):
-        refund = cls(id_)
-        account = refund.payment.journal.stripe_account
-        if account.id in run.denied:
-            return
-        try:
-            yield from cls._stripe_send(id_, account.gateway)
-            run.accepted.add(account.id)
-        except StripeFailure as e:
-            if isinstance(e, StripeDenied):
-                run.denied.add(account.id)
-                Account = account.__class__
-                Account.note_denied([Account(account.id)], e)
-            refund = cls._stripe_hold(id_)
-            if not refund:
-                return
-            refund.stripe_store(**refund.stripe_error_values(e))
-            if (isinstance(e, StripeRefused)
-                    and not e.missing
-                    and not e.reading
-                    and not refund.stripe_refund_id):
-                refund.save()
-                cls.fail([refund])
-            else:
-                if e.saved and not (
-                        refund.stripe_attempt is None
-                        and isinstance(e, StripeKeyReused)):
-                    refund.stripe_attempt = (refund.stripe_attempt or 0) + 1
-                refund._stripe_try_later()
+    def stripe_refuse(cls, id_, gateway, failure):
+        "Fail the refund for which Stripe said no"
+        if refund := cls._stripe_hold(id_):
+            refund.stripe_store(**refund.stripe_error_values(failure))
+            cls.fail([refund])
+        return
+        yield
+
+    def stripe_wait(self, failure, meaning):
+        unsure = (
+            failure.operation == 'refunds.create'
+            and isinstance(failure, StripeUnavailable)
+            and failure.saved)
+        if unsure:
+            self.stripe_store(stripe_unsure=True)
+        super().stripe_wait(failure, meaning)
+        if unsure:
+            self.stripe_store(stripe_error_message=gettext(
+                    'account_payment_stripe.msg_refund_unsure'))
+
+    @property
+    def _stripe_unsure_for(self):
+        """How long Stripe may still complete what it was sent last and did not
+        say what became of."""
+        if not (self.stripe_unsure and self.stripe_sent_at):
+            return dt.timedelta()
+        return max(self.stripe_sent_at + KEPT - _utc_now(), dt.timedelta())
+
+    def _stripe_pause_values(self, pauses=None):
+        values = super()._stripe_pause_values(pauses)
+        if left := self._stripe_unsure_for:
+            # Not to wait longer than it takes to be sure
+            values['stripe_try_at'] = min(
+                values['stripe_try_at'], dt.datetime.now() + left)
+        return values
 
     @classmethod
     def stripe_note_error(cls, id_, error):
         super().stripe_note_error(id_, error)
         if refund := cls._stripe_hold(id_):
-            refund._stripe_try_later()
-
-    def _stripe_try_later(self):
-        self.stripe_tries = tries = (self.stripe_tries or 0) + 1
-        self.stripe_try_at = dt.datetime.now() + next_pause(
-            tries, FIRST_RETRY, LAST_RETRY)
-        self.save()
+            refund.stripe_store(**refund._stripe_pause_values())
 
     @classmethod
     def _stripe_send(cls, id_, gateway):
@@ -172,28 +177,54 @@ class Refund(metaclass=PoolMeta):
         if refund:
             refund.stripe_apply(answer)
             if refund.state == 'processing':
-                refund._stripe_try_later()
+                refund.stripe_store(**refund._stripe_pause_values())
 
     @classmethod
     def _stripe_find_or_send(cls, id_, gateway, ids):
         "Return the dictionary of the refund at Stripe"
-        # It may have been sent without that the answer arrived, or after the
-        # backup from which the database is restored
+        # It may have been sent and its answer lost, or have been sent after
+        # the backup from which the database is restored
         answer = yield paced(
             gateway.refunds.list, gateway, cls(id_)._stripe_is_mine(),
             **ids, func=_find)
         if answer:
             return answer
+        yield from cls._stripe_check_currency(id_, gateway, ids)
         refund = cls._stripe_hold(id_)
         if not refund:
             return
+        if refund._stripe_unsure_for:
+            # It may still appear, also if it is not sent again
+            refund.stripe_store(**refund._stripe_pause_values())
+            return
+        if refund.stripe_unsure:
+            # Stripe would repeat that it failed
+            refund.stripe_store(
+                stripe_attempt=(refund.stripe_attempt or 0) + 1,
+                stripe_unsure=False)
+        # Committed before it is sent
+        refund.stripe_store(stripe_sent_at=_utc_now(), stripe_try_at=None)
         if refund.state != 'processing':
-            refund.stripe_store(stripe_try_at=None)
-            # Committed before it is sent
             cls.process([refund])
         return (yield paced(
                 gateway.refunds.create, **refund.stripe_create_params,
                 idempotency_key=refund.stripe_create_key))
+
+    @classmethod
+    def _stripe_check_currency(cls, id_, gateway, ids):
+        "Refuse to send it if the payment is in another currency at Stripe"
+        payment = cls(id_).payment
+        currency = payment.stripe_currency
+        if not currency:
+            # Made by an earlier version
+            state = yield paced(
+                gateway.payment_intents.retrieve, gateway, **ids,
+                func=PaymentState.read)
+            currency = state.currency
+        try:
+            cls(id_).payment.stripe_check_currency(currency)
+        except StripeCurrencyError as e:
+            raise StripeRefused(e.message) from None
 
     def _stripe_is_mine(self):
         "Return the function that tells if Stripe's refund is the record"
@@ -202,7 +233,8 @@ class Refund(metaclass=PoolMeta):
         if self.stripe_attempt is None:
             # The earlier version named no record, so that one of the same
             # amount which is no other's must be taken for it
-            amount = stripe_amount(self.amount, self.currency, self)
+            amount = stripe_amount(
+                self.amount, self.currency, self, charged=True)
             known = {
                 r.stripe_refund_id for r in self.payment.stripe_refunds}
 
@@ -219,8 +251,29 @@ class Refund(metaclass=PoolMeta):
         "Bring the record to the state of the dictionary of Stripe's refund"
         cls = self.__class__
         self.stripe_refund_id = refund['id']
-        state = STATES.get(refund['status'], 'processing')
-        if state == 'failed':
+        payment = self.payment
+        state = problem = None
+        try:
+            payment.stripe_check_currency(refund['currency'].upper())
+            amount = from_stripe(
+                refund['amount'], self.currency.code, self.currency.digits)
+        except (AmountError, StripeCurrencyError) as e:
+            problem = payment._stripe_problem(e)
+        else:
+            if self.amount != amount:
+                # It was sent before a restore of the database, and then edited
+                self.amount = amount
+            state = STATES.get(refund['status'])
+        if not state:
+            # It changes nothing but that it was sent
+            self.stripe_error_message = problem or gettext(
+                'account_payment_stripe.msg_stripe_unknown',
+                word=refund['status'])
+            self.stripe_error_code = None
+            state = (
+                self.state if self.state in STATES.values()
+                else 'processing')
+        elif state == 'failed':
             self.stripe_error_message = _readable(
                 refund.get('failure_reason') or refund['status'])
             self.stripe_error_code = refund.get('failure_reason')
@@ -253,13 +306,18 @@ class Refund(metaclass=PoolMeta):
         if not refunds:
             # Made in the dashboard of Stripe
             return
-        gateway = payments[0].journal.stripe_account.gateway
+        gateway = payments[0].stripe_own_account.gateway
         answer = gateway.refunds.retrieve(refund_id)
         key = (answer.get('metadata') or {}).get(METADATA)
         for refund in cls.stripe_lock(refunds):
             if (refund.stripe_refund_id == refund_id
                     or (key and refund.stripe_idempotency_key == key)):
                 refund.stripe_apply(answer)
+
+
+def _utc_now():
+    # The hours of a local clock may be repeated
+    return dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
 
 
 def _readable(reason):

@@ -1,6 +1,8 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+import datetime as dt
 import logging
+import re
 import secrets
 from urllib.parse import urlsplit
 
@@ -10,9 +12,13 @@ from trytond.protocols.wrappers import (
     HTTPStatus, Response, abort, allow_null_origin, set_max_request_size,
     with_pool, with_transaction)
 from trytond.routing import Route, Router, Rule
+from trytond.tools import timezone
 from trytond.transaction import Transaction
 
+from .common import attempt, hurried
+from .exceptions import StripeError
 from .gateway import API_BASE, StripeFailure
+from .inquiry import InquiryLimit
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +30,9 @@ CHECKOUT_MODELS = {
 # https://docs.stripe.com/security/guide#content-security-policy
 STRIPE_SCRIPTS = ['https://js.stripe.com', 'https://*.js.stripe.com']
 # Link is one of the payment methods that the Dashboard may turn on
-STRIPE_LINK = ['https://*.link.com']
+STRIPE_LINK = ['https://link.com', 'https://*.link.com']
 STRIPE_FRAMES = STRIPE_SCRIPTS + ['https://hooks.stripe.com', *STRIPE_LINK]
+STRIPE_ORIGIN = r'https://(?:[a-z0-9-]+[.])*stripe[.]com'
 STRIPE_IMAGES = ['https://*.stripe.com', *STRIPE_LINK]
 # StripeElementLocale of https://github.com/stripe/stripe-js
 STRIPE_LOCALES = frozenset([
@@ -47,18 +54,22 @@ class Routes(Router):
             # nobody needs to be
             set_max_request_size(config.getint('request', 'max_size')),
             with_pool,
-            with_transaction(
-                readonly=False, context={'_skip_warnings': True}),
+            # Somebody waits, and who is silent must not hold this server
+            hurried(),
             ]
+        with_write = with_transaction(
+            readonly=False, context={'_skip_warnings': True})
+        cls._receive_webhook = staticmethod(with_write(_receive_webhook))
+        pages = [*decorators, with_write]
         cls.__routes__.update({
                 'checkout': Route(
                     Rule('checkout/<model>/<id>', methods={'GET'}),
-                    decorators=decorators),
+                    decorators=pages),
                 'checkout_end': Route(
                     Rule('checkout/<model>/<id>/end', methods={'GET'}),
                     # Some payment services send the payer back from a page
                     # without an origin
-                    decorators=[allow_null_origin, *decorators]),
+                    decorators=[allow_null_origin, *pages]),
                 'webhooks_endpoint': Route(
                     Rule('webhook/<account>', methods={'POST'}),
                     Rule('/<database_name>/account_payment_stripe'
@@ -71,16 +82,14 @@ class Routes(Router):
     def checkout(cls, request, pool, model, id):
         record = cls._get_record(pool, model, id)
         page = {}
-        if record.stripe_checkout_result == 'open':
+        if record.stripe_checkout_result in {
+                'open', 'waiting', 'unavailable'}:
             try:
                 record, = record.__class__.stripe_lock([record])
-                page = record.stripe_checkout_page()
+                page = record.stripe_checkout_page(
+                    other='other' in request.args)
             except (StripeFailure, UserError) as e:
-                # It may have happened in the middle of what Stripe told
-                Transaction().rollback()
-                logger.warning(
-                    "can not open checkout of %s: %s", record, e)
-                page = {'unavailable': True}
+                page = cls._failed(record, e)
         return cls._render(request, pool, record, page)
 
     @classmethod
@@ -89,33 +98,52 @@ class Routes(Router):
         page = {}
         try:
             record, = record.__class__.stripe_lock([record])
-            record.stripe_end_checkout()
+            page = record.stripe_end_checkout() or {}
         except (StripeFailure, UserError) as e:
             # What is not done now is done with the events
-            Transaction().rollback()
-            logger.warning("can not end checkout of %s: %s", record, e)
-            page['unavailable'] = True
+            page = cls._failed(record, e)
         return cls._render(request, pool, record, page, end=True)
 
     @classmethod
     def webhooks_endpoint(cls, request, pool, account):
-        Account = pool.get('account.payment.stripe.account')
-        account = Account.from_identifier(account)
-        if not account:
-            abort(HTTPStatus.NOT_FOUND)
-        try:
-            event = account.read_webhook(
-                request.get_data(), request.headers.get('Stripe-Signature'))
-        except ValueError as e:
-            logger.info("webhook of account %s: %s", account.id, e)
-            abort(HTTPStatus.BAD_REQUEST)
-        except StripeFailure as e:
-            logger.warning("can not read event for account %s: %s (%s)",
-                account.id, e.code, e.request_id)
-            abort(HTTPStatus.SERVICE_UNAVAILABLE)
-        if Account.webhook([account], event) is False:
-            abort(HTTPStatus.SERVICE_UNAVAILABLE)
+        ask = cls._receive_webhook(request, pool, account)
+        if ask:
+            # No connection to the database waits for Stripe meanwhile
+            try:
+                event = ask()
+            except ValueError as e:
+                logger.info("webhook: %s", e)
+                abort(HTTPStatus.BAD_REQUEST)
+            except InquiryLimit:
+                logger.info("webhook: Stripe has been asked too often")
+                abort(HTTPStatus.TOO_MANY_REQUESTS)
+            except StripeFailure as e:
+                logger.warning(
+                    "webhook: can not read event: %s (%s)",
+                    e.code, e.request_id)
+                abort(HTTPStatus.SERVICE_UNAVAILABLE)
+            cls._receive_webhook(request, pool, account, event)
         return Response(status=HTTPStatus.NO_CONTENT)
+
+    @classmethod
+    def _failed(cls, record, error):
+        """Return what the page shows after the error.
+
+        It may have happened in the middle of what Stripe told, which is kept:
+        who has paid must not read otherwise because it cannot be booked.
+        """
+        Transaction().rollback()
+        logger.warning("page of %s: %s", record, error)
+        if not isinstance(error, (StripeFailure, StripeError)):
+            try:
+                attempt(record.__class__.stripe_note_unapplied,
+                    record.id, error)
+            except StripeFailure as e:
+                logger.warning("page of %s: %s", record, e)
+            else:
+                if record.stripe_checkout_result not in {'open', 'waiting'}:
+                    return {}
+        return {'unavailable': True}
 
     @classmethod
     def _get_record(cls, pool, model, id):
@@ -137,17 +165,22 @@ class Routes(Router):
         Report = pool.get('account.payment.stripe.checkout', type='report')
         page = {'result': record.stripe_checkout_result, **page}
         page['state'] = page['result']
-        if page['state'] == 'open':
-            page['state'] = (
-                'unavailable' if page.get('unavailable')
-                else 'unpaid' if end else 'pay')
+        if page['state'] in {'open', 'waiting'} and page.get('unavailable'):
+            page['state'] = 'unavailable'
+        elif page['state'] == 'open':
+            page['state'] = 'unpaid' if end else 'pay'
+        if (page['state'] == 'pay'
+                and not record.stripe_account.publishable_key):
+            logger.error("account %s has no publishable key",
+                record.stripe_account.id)
+            page['state'] = 'unavailable'
         lang = _language(request, pool, record)
         page.update({
                 'nonce': secrets.token_urlsafe(16),
                 'end': end,
                 'language': lang.code.partition('@')[0].replace('_', '-'),
                 'direction': lang.direction,
-                'stripe_js': record.stripe_account.stripe_js,
+                'stripe_js': record.stripe_own_account.stripe_js,
                 })
         page['locale'] = _locale(page['language'])
         # The host is chosen by whoever asks, and may be none
@@ -155,7 +188,10 @@ class Routes(Router):
         with Transaction().set_context(
                 language=lang.code, with_rec_name=False, _request=asked):
             # Names in the language of the page
-            page.update(_details(record.__class__(record.id), lang))
+            record = record.__class__(record.id)
+            page.update(_details(record, lang))
+            if page['state'] == 'waiting':
+                page.update(_waiting(record, lang, page))
             _, html, _, _ = Report.execute([record.id], {
                     'model': record.__class__.__name__,
                     'page': page,
@@ -167,6 +203,28 @@ class Routes(Router):
             if page['state'] == 'unavailable' else HTTPStatus.OK,
             content_type='text/html; charset=utf-8',
             headers=_headers(page['nonce'], page['stripe_js']))
+
+
+def _receive_webhook(request, pool, identifier, event=None):
+    """Apply the event that was posted, or that Stripe was asked for.
+
+    Return None or the function that asks Stripe, with which to come again.
+    """
+    Account = pool.get('account.payment.stripe.account')
+    account = Account.from_identifier(identifier)
+    if not account:
+        abort(HTTPStatus.NOT_FOUND)
+    if event is None:
+        try:
+            event, ask = account.read_webhook(
+                request.get_data(), request.headers.get('Stripe-Signature'))
+        except ValueError as e:
+            logger.info("webhook of account %s: %s", account.id, e)
+            abort(HTTPStatus.BAD_REQUEST)
+        if ask:
+            return ask
+    if Account.webhook([account], event) is False:
+        abort(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _language(request, pool, record):
@@ -195,7 +253,7 @@ def _locale(language):
 
 def _details(record, lang):
     "Return what the page shows of the record and what Stripe.js needs"
-    account = record.stripe_account
+    account = record.stripe_own_account
     details = {
         'setup': record.__name__ != 'account.payment',
         'amount': None,
@@ -229,10 +287,50 @@ def _details(record, lang):
     return details
 
 
+def _waiting(record, lang, page):
+    """Return what the page shows of what the payer has to do elsewhere.
+
+    page: what stripe_checkout_page or stripe_end_checkout returned.
+    """
+    shown = dict.fromkeys(['remaining', 'transferred', 'waits_until'])
+    shown['instructions_url'] = hosted_url(
+        page['instructions_url'], page['stripe_js'])
+    if page['setup']:
+        return shown
+    for name in ['remaining', 'transferred']:
+        if page[name] is not None:
+            shown[name] = lang.currency(
+                page[name], record.currency, grouping=True)
+    if page['waits_until']:
+        zone = timezone.get_tzinfo(record.company.timezone or 'UTC')
+        shown['waits_until'] = lang.strftime(
+            dt.datetime.fromtimestamp(page['waits_until'], zone).date())
+    return shown
+
+
+def hosted_url(url, stripe_js):
+    """Return the URL if it is one of Stripe, else None.
+
+    stripe_js: the URL of Stripe.js, which may be that of a stand-in.
+    """
+    origin = STRIPE_ORIGIN
+    if not _is_stripe(stripe_js):
+        origin = '(?:%s|%s)' % (origin, re.escape(_origin(stripe_js)))
+    # Nothing that a browser could read otherwise
+    if isinstance(url, str) and re.fullmatch(
+            origin + r"(?:[/?][\w.~:/?#\[\]@!$&'()*+,;=%-]*)?",
+            url, re.ASCII):
+        return url
+
+
+def _is_stripe(stripe_js):
+    return stripe_js.startswith(STRIPE_SCRIPTS[0] + '/')
+
+
 def _headers(nonce, stripe_js):
     api_base = config.get(SECTION, 'api_base', default=API_BASE)
     origins = []
-    if not stripe_js.startswith(STRIPE_SCRIPTS[0] + '/'):
+    if not _is_stripe(stripe_js):
         # A stand-in for Stripe
         origins = [_origin(stripe_js)]
     policy = {

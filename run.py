@@ -22,9 +22,10 @@ from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
 from .batch import together
-from .common import attempt, forget_locks, take_locks
+from .common import attempt, forget_locks, start_clean, take_locks
 from .gateway import StripeFailure
 from .pace import Slots
+from .policy import Meaning
 
 __all__ = ['LEASE', 'Run']
 
@@ -43,11 +44,15 @@ logger = logging.getLogger(__name__)
 class Run:
     """Carry records of the model, each by its own steps.
 
-    steps: function of the id and the run that returns a generator. It yields
-    paced functions that call Stripe and gets back what they return or the
-    StripeFailure that they raise. What it does until the next yield is
+    steps: function of the id and the gateway that returns a generator. It
+    yields paced functions that call Stripe and gets back what they return or
+    the StripeFailure that they raise. What it does until the next yield is
     committed before the next call. It is started over when that fails, so it
     must begin with finding out what has been done.
+
+    A StripeFailure that the steps do not catch is kept on the record, or what
+    follows from a refusal is done. Nothing more is sent for an account whose
+    key is refused, and nothing for which its key lacks the permission.
     """
 
     def __init__(self, Model, steps):
@@ -55,9 +60,11 @@ class Run:
         self.steps = steps
         self.threads = config.getint(
             'account_payment_stripe', 'threads', default=THREADS)
-        # Ids of the accounts of which Stripe refuses the key
-        self.denied = set()
-        # and of which it does not
+        # What was said of the accounts, by id, of which Stripe refuses the key
+        self.denied = {}
+        # of which the key lacks a permission, by id and operation
+        self.forbidden = {}
+        # and the ids of those which it accepts
         self.accepted = set()
         self.done = self.failed = 0
         self.since = time.monotonic()
@@ -69,6 +76,7 @@ class Run:
         records: only these, None: all.
         Commits, records that fail do not undo the others.
         """
+        start_clean()
         claims = _Claims(self.Model, where, records)
         self._started = self._reported = time.monotonic()
         jobs, slots = {}, Slots()
@@ -92,10 +100,68 @@ class Run:
                 answered = [jobs.pop(f) for f in futures]
                 self._report(claims, len(jobs))
         self._report(claims, 0, last=True)
-        if accepted := self.accepted - self.denied:
+        if accepted := self.accepted - self.denied.keys():
             Account = Pool().get('account.payment.stripe.account')
             attempt(lambda: Account.note_accepted(
                     Account.browse(list(accepted)), self.since))
+
+    def steps_of(self, id_):
+        "Yield the calls for the record and keep what their failure means"
+        record = self.Model.stripe_browse(id_)
+        account = record.stripe_own_account
+        if failure := self.denied.get(account.id):
+            self._wait(id_, failure)
+            return
+        try:
+            yield from self._permitted(
+                account.id, self.steps(id_, account.gateway))
+            self.accepted.add(account.id)
+            return
+        except StripeFailure as e:
+            failure = e
+        if record.stripe_meaning(failure) is not Meaning.REFUSED:
+            self._wait(id_, failure)
+            return
+        self.accepted.add(account.id)
+        try:
+            yield from self._permitted(
+                account.id,
+                self.Model.stripe_refuse(id_, account.gateway, failure))
+        except StripeFailure as e:
+            self._wait(id_, e)
+
+    def _permitted(self, account, steps):
+        "Yield the calls of the steps that the key of the account may make"
+        answer = failure = None
+        while True:
+            try:
+                call = steps.throw(failure) if failure else steps.send(answer)
+            except StopIteration:
+                return
+            answer = None
+            if failure := self.forbidden.get((account, call.operation.name)):
+                continue
+            try:
+                answer = yield call
+            except StripeFailure as e:
+                failure = e
+                if e.forbidden:
+                    self.forbidden[account, e.operation] = e
+
+    def _wait(self, id_, failure):
+        "Let the record wait, it is not refused"
+        for record in self.Model.stripe_lock([id_]):
+            meaning = record.stripe_meaning(failure)
+            if meaning is Meaning.REFUSED:
+                meaning = Meaning.REVIEW
+            account = record.stripe_own_account
+            if meaning is Meaning.DENIED:
+                self.denied[account.id] = failure
+            if meaning.of_account:
+                Account = account.__class__
+                Account.note_denied([Account(account.id)], failure)
+            if record.stripe_is_carried:
+                record.stripe_wait(failure, meaning)
 
     def _advance(self, group):
         """Return those which go on with their next call.
@@ -131,14 +197,20 @@ class Run:
             logger.exception("%s,%s failed", self.Model.__name__, carried.id)
             self.failed += 1
             try:
-                attempt(self.Model.stripe_note_error, carried.id, e)
+                attempt(self._note_error, carried.id, e)
             except Exception:
-                logger.exception("nor can it be told")
+                logger.exception(
+                    "the error of %s,%s cannot be shown: %s",
+                    self.Model.__name__, carried.id, e)
             return []
         finally:
             forget_locks()
         self.done += sum(1 for _, job in advanced if not job)
         return [(c, job) for c, job in advanced if job]
+
+    def _note_error(self, id_, error):
+        self.Model.stripe_note_error(id_, error)
+        self._release([id_])
 
     def _lock(self, group):
         "Lock and read the records together and return them"
@@ -193,7 +265,7 @@ class _Carried:
 
     def start_over(self):
         self.job = None
-        self._steps = self.run.steps(self.id, self.run)
+        self._steps = self.run.steps_of(self.id)
 
     def advance(self):
         "Return the next call after the outcome of the last, None at the end"

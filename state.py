@@ -7,13 +7,49 @@ Knows no Tryton model. Amounts are in Stripe's minor unit.
 from dataclasses import dataclass
 from typing import Optional
 
-from .gateway import Moment, StripeRefused
+from .gateway import Moment, StripeDenied, StripeRefused
+from .taken import find_release, is_booked_whole, of_disputes
 
-__all__ = ['PaymentState']
+__all__ = ['PaymentState', 'instructions']
 
 # Nothing follows them: a capture and a cancellation happen only once
 # https://docs.stripe.com/payments/paymentintents/lifecycle
 FINAL = frozenset(['succeeded', 'canceled'])
+# Nobody has tried to pay them, or it failed
+OPEN = frozenset(['requires_payment_method', 'requires_confirmation'])
+# Stripe may add others
+KNOWN = FINAL | OPEN | {'requires_action', 'processing', 'requires_capture'}
+# https://docs.stripe.com/api/refunds/object
+REFUND_STATUS = frozenset(
+    ['pending', 'requires_action', 'succeeded', 'failed', 'canceled'])
+
+# The next actions that last, as the payer has done all there is to do at the
+# page: what is waited for, and until when it can be used
+# https://docs.stripe.com/api/payment_intents/object
+# #payment_intent_object-next_action
+LASTING = {
+    'boleto_display_details': ('voucher', 'expires_at'),
+    'cashapp_handle_redirect_or_display_qr_code': ('code', None),
+    'display_bank_transfer_instructions': ('transfer', None),
+    'klarna_display_qr_code': ('code', 'expires_at'),
+    'konbini_display_details': ('voucher', 'expires_at'),
+    'multibanco_display_details': ('voucher', 'expires_at'),
+    'oxxo_display_details': ('voucher', 'expires_after'),
+    'paynow_display_qr_code': ('code', None),
+    'pix_display_qr_code': ('code', 'expires_at'),
+    'promptpay_display_qr_code': ('code', None),
+    'swish_handle_redirect_or_display_qr_code': ('code', None),
+    'upi_handle_redirect_or_display_qr_code': ('code', None),
+    'verify_with_microdeposits': ('deposits', None),
+    'wechat_pay_display_qr_code': ('code', None),
+    }
+# What is not paid in time
+EXPIRED = frozenset([
+        'payment_intent_payment_attempt_expired',
+        'payment_method_microdeposit_failed',
+        'payment_method_microdeposit_verification_attempts_exceeded',
+        'payment_method_microdeposit_verification_timeout',
+        ])
 
 _CHARGE_STATUS = {
     'succeeded': 'succeeded',
@@ -22,11 +58,57 @@ _CHARGE_STATUS = {
     }
 
 
+def instructions(intent):
+    """Return what the dictionary of an intent tells of a next action that
+    lasts, empty if none does.
+
+    intent: a payment intent or a setup intent.
+    The keys are those of PaymentState, amounts are in the minor unit.
+    """
+    if intent['status'] != 'requires_action':
+        return {}
+    action = intent.get('next_action') or {}
+    type_ = action.get('type')
+    details = action.get(type_)
+    if not isinstance(details, dict):
+        details = {}
+    url = next((
+            value for key, value in details.items()
+            if value
+            and key.startswith('hosted_') and key.endswith('_url')), None)
+    if type_ in LASTING:
+        waits_for, until = LASTING[type_]
+    elif url:
+        # One that is not known yet, but to which the payer can come back
+        waits_for, until = 'other', 'expires_at'
+    else:
+        return {}
+    remaining = details.get('amount_remaining')
+    return {
+        'waits_for': waits_for,
+        'instructions_url': url,
+        'waits_until': details.get(until),
+        'amount_remaining': remaining,
+        'transferred': (
+            0 if remaining is None else intent['amount'] - remaining),
+        }
+
+
 @dataclass
 class PaymentState:
     """status: of the intent, charges without one are translated to it
     at: the Moment at which it was so
+    currency: the code in capitals
     complete: if refunded and lost are known
+    at_risk: what is withdrawn by disputes that nobody has decided
+    unknown: a word of Stripe that has no meaning here, or None
+    method_type: of the payment method that was charged
+    waits_for: what the payer has still to do elsewhere, a kind of LASTING or
+    'other'
+    instructions_url: where Stripe tells the payer of it
+    waits_until: the timestamp until when it can be done
+    amount_remaining: what has not arrived of a bank transfer
+    transferred: what has
     """
     status: str
     at: Optional[Moment] = None
@@ -36,22 +118,43 @@ class PaymentState:
     captured: int = 0
     refunded: int = 0
     lost: int = 0
+    at_risk: int = 0
+    currency: Optional[str] = None
     error_message: Optional[str] = None
     error_code: Optional[str] = None
     error_param: Optional[str] = None
     dispute_reason: Optional[str] = None
     dispute_status: Optional[str] = None
     complete: bool = False
+    unknown: Optional[str] = None
+
+    def __post_init__(self):
+        if self.status not in KNOWN:
+            self.unknown = self.status
+    method_type: Optional[str] = None
+    waits_for: Optional[str] = None
+    instructions_url: Optional[str] = None
+    waits_until: Optional[int] = None
+    amount_remaining: Optional[int] = None
+    transferred: int = 0
 
     @property
     def final(self):
         return self.status in FINAL
 
+    @property
+    def expired(self):
+        "If what the payer had to do elsewhere can not be done anymore"
+        return (self.status == 'requires_payment_method'
+            and self.error_code in EXPIRED)
+
     @classmethod
     def from_intent(cls, intent, at=None):
         "Return the state that the dictionary of an intent tells"
         charge = intent.get('latest_charge')
+        method_type = None
         if isinstance(charge, dict):
+            method_type = _method_type(charge)
             charge = charge['id']
         error = intent.get('last_payment_error') or {}
         status = intent['status']
@@ -67,14 +170,19 @@ class PaymentState:
             charge=charge,
             capturable=intent.get('amount_capturable') or 0,
             captured=intent.get('amount_received') or 0,
+            currency=_currency(intent),
             error_message=error.get('message'),
             error_code=error.get('code'),
-            error_param=error.get('param'))
+            error_param=error.get('param'),
+            method_type=method_type,
+            **instructions(intent))
 
     @classmethod
     def from_charge(cls, charge, at=None):
         "Return the state that the dictionary of a charge tells"
-        status = _CHARGE_STATUS[charge['status']]
+        status = charge['status']
+        # One that is not known must not be taken for one of an intent
+        status = _CHARGE_STATUS.get(status, 'charge %s' % status)
         capturable = captured = 0
         if status == 'succeeded':
             if charge['captured']:
@@ -96,14 +204,17 @@ class PaymentState:
             charge=charge['id'],
             capturable=capturable,
             captured=captured,
+            currency=_currency(charge),
             error_message=charge.get('failure_message'),
-            error_code=charge.get('failure_code'))
+            error_code=charge.get('failure_code'),
+            method_type=_method_type(charge))
 
     @classmethod
-    def read(cls, gateway, intent=None, charge=None):
+    def read(cls, gateway, intent=None, charge=None, disputed=False):
         """Return the complete state of the intent, or else of the charge.
 
         intent, charge: their ids.
+        disputed: if it is known to be, though the charge may not tell.
         Raises StripeFailure.
         """
         # Only by its id a read is always consistent
@@ -117,12 +228,15 @@ class PaymentState:
             charge = gateway.charges.retrieve(
                 charge, expand=['refunds'])
             if charge.get('payment_intent'):
-                return cls.read(gateway, intent=charge['payment_intent'])
+                return cls.read(
+                    gateway, intent=charge['payment_intent'],
+                    disputed=disputed)
             state = cls.from_charge(charge, at=gateway.answered_at)
         state.complete = True
         if charge and state.captured:
-            state._read_refunds(gateway, charge)
-            state._read_disputes(gateway, charge)
+            refunds = state._read_refunds(gateway, charge)
+            if disputed or charge.get('disputed') or charge.get('dispute'):
+                state._read_disputes(gateway, charge, refunds)
         return state
 
     @classmethod
@@ -141,6 +255,7 @@ class PaymentState:
         return cls.from_intent(canceled, at=gateway.answered_at)
 
     def _read_refunds(self, gateway, charge):
+        "Return the dictionaries of the refunds"
         refunds = charge['refunds']
         data = refunds['data']
         while refunds['has_more']:
@@ -148,17 +263,48 @@ class PaymentState:
                 charge=charge['id'], starting_after=data[-1]['id'],
                 limit=100)
             data.extend(refunds['data'])
+        release, sure = find_release(charge, self.captured, data)
+        if release and (sure or self._is_booked_whole(gateway, charge)):
+            # What was not captured was never here to be given back
+            data = [r for r in data if r is not release]
         # The charge may count refunds that are pending or have failed
         self.refunded = sum(
             r['amount'] for r in data if r['status'] == 'succeeded')
+        for refund in data:
+            if refund['status'] not in REFUND_STATUS:
+                self.unknown = 'refund %s' % refund['status']
+        return data
 
-    def _read_disputes(self, gateway, charge):
-        if not charge.get('disputed'):
-            return
-        disputes = gateway.disputes.list(
-            charge=charge['id'], limit=100)['data']
-        self.lost = sum(d['amount'] for d in disputes if d['status'] == 'lost')
-        if disputes:
-            # Newest first
-            self.dispute_reason = disputes[0]['reason']
-            self.dispute_status = disputes[0]['status']
+    def _is_booked_whole(self, gateway, charge):
+        try:
+            charge = gateway.charges.retrieve(
+                charge['id'], expand=['balance_transaction'])
+        except StripeDenied as e:
+            if not e.forbidden:
+                raise
+        # An earlier version of the module is more likely than somebody who
+        # refunds just as much
+        return is_booked_whole(charge, self.captured) is not False
+
+    def _read_disputes(self, gateway, charge, refunds):
+        page = gateway.disputes.list(charge=charge['id'], limit=100)
+        disputes = page['data']
+        while page['has_more']:
+            page = gateway.disputes.list(
+                charge=charge['id'], starting_after=disputes[-1]['id'],
+                limit=100)
+            disputes.extend(page['data'])
+        self.lost, self.at_risk, shown = of_disputes(disputes, refunds)
+        if shown:
+            self.dispute_reason = shown['reason']
+            self.dispute_status = shown['status']
+
+
+def _currency(object_):
+    currency = object_.get('currency')
+    return currency.upper() if currency else None
+
+
+def _method_type(charge):
+    "Return the type of payment method that was charged, or None"
+    return (charge.get('payment_method_details') or {}).get('type')

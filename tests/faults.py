@@ -148,7 +148,7 @@ def main():
 
 
 def print_table(schedules, hits, broken):
-    line = '%-20s %9s' + ' %9s' * len(KINDS)
+    line = '%-29s %9s' + ' %9s' * len(KINDS)
     heads = [k.replace('failed but charged', 'failed but') for k in KINDS]
     print()
     print(line % ('fault', 'schedules', *(h[:9] for h in heads)))

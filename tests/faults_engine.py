@@ -49,14 +49,14 @@ class Story(Users, AtStripe, Backups, Invariants):
     at any time. told is the story in words, hits the faults that really
     happened."""
 
-    def __init__(self, stage, hook='signed', pace=0):
+    def __init__(self, stage, hook='signed', pace=0, post='works'):
         stage.clean()
         self.stage = stage
         self.simulator = stage.simulator
         self.clock = self.simulator.clock
         self.told = []
         self.hits = Counter()
-        self.mails = []
+        self.mails = stage.post.messages
         self.pages = []
         self.skew = self.ahead = 0
         self.pace = pace
@@ -78,6 +78,9 @@ class Story(Users, AtStripe, Backups, Invariants):
         self.world.webhooks.hold()
         self.secret = None
         self._saved = {}
+        # The journals whose currency was changed, and the right one
+        self.changed = {}
+        self.mail(post)
         self._make()
         stage.story = self
 
@@ -196,6 +199,7 @@ class Story(Users, AtStripe, Backups, Invariants):
     # How Tryton runs what it runs
 
     def _played(self, function):
+        self.sessions = self.stage.post.sessions
         try:
             return function()
         except Killed:
@@ -205,6 +209,7 @@ class Story(Users, AtStripe, Backups, Invariants):
         finally:
             self.plan = self.commit_plan = None
             self._safety()
+            self._check_sessions()
 
     def _transaction(self, function, user=1, company=True, later=False):
         """Run the function as the dispatcher does, return its result or the
@@ -280,6 +285,25 @@ class Story(Users, AtStripe, Backups, Invariants):
         if name == 'events' and self.hook != 'polled':
             self.hits['polled and posted'] += 1
         self._played(lambda: self._cron(*self.CRONS[name]))
+
+    def mail(self, mode):
+        "The mail server is so from now on"
+        post = self.stage.post
+        self._count_post()
+        if mode != post.mode:
+            self.tell("the mail server: %s", mode)
+            post.set(mode)
+
+    def _count_post(self):
+        post = self.stage.post
+        if post.mode == 'absent':
+            # It cannot tell whether somebody was there
+            self.hits['mail server absent'] += any(
+                'Connection refused' in line
+                for line in self.stage.watch.lines)
+        elif post.faults:
+            self.hits['mail server %s' % post.mode] += 1
+        post.faults = 0
 
     def work(self):
         "The worker runs what is queued"

@@ -5,7 +5,8 @@ import re
 from collections import Counter
 from decimal import Decimal
 
-from trytond.modules.account_payment_stripe.tests.faults_stage import DIGITS
+from trytond.modules.account_payment_stripe.tests.faults_stage import (
+    DIGITS, EXPONENTS, code_of)
 from trytond.modules.account_payment_stripe.tests.faults_users import (
     CARDS, GOOD)
 from trytond.pool import Pool
@@ -82,6 +83,8 @@ class Invariants:
         self.simulator.faults.clear()
         self.plan = self.commit_plan = None
         self.world.restore_key()
+        self.restore_currencies()
+        self.mail('works')
         self.skew = 0
         self.work()
         for round_ in range(ROUNDS):
@@ -152,17 +155,30 @@ class Invariants:
         charged = self._charged(id_)
         intents = self._intents_of(id_)
         current = row['stripe_payment_intent_id']
-        code = next(
-            c for c, j in self.journals.items() if j == row['journal'])
+        currency = self.currency_of(id_)
         told = "payment %s is %s (%s, %s, %s)" % (
             id_, row['state'], row['amount'], row['stripe_waiting_for'],
             row['stripe_error_message'])
+        if any(i['id'] == current and i['currency'] != code_of(currency)
+                for i in intents) and row['state'] not in {'failed', 'draft'}:
+            if row['stripe_waiting_for'] != 'check':
+                self.violation('currency', "%s", told)
+            if row['state'] == 'succeeded':
+                self.violation('currency', "%s", told)
+            return
         if charged:
             movement, = charged
             if movement['payment_intent'] != current:
                 self.violation('lost', "%s, charged by %s", told,
                     movement['payment_intent'])
             left = self._left(movement)
+            amount = Decimal(left).scaleb(-EXPONENTS[code_of(currency)])
+            if amount % Decimal(1).scaleb(-DIGITS[currency]):
+                self.hits['digits too few'] += 1
+                if (row['stripe_waiting_for'] != 'check'
+                        or row['state'] == 'failed'):
+                    self.violation('wrong amount', "%s, %s left", told, amount)
+                return
             if left:
                 if row['state'] == 'failed':
                     self.violation('failed but charged', "%s", told)
@@ -170,7 +186,6 @@ class Invariants:
                     self.violation('stuck', "%s, charged", told)
             elif row['state'] != 'failed':
                 self.violation('wrong amount', "%s, nothing left", told)
-            amount = Decimal(left).scaleb(-DIGITS[code])
             if Decimal(str(row['amount'])) != amount:
                 self.violation('wrong amount', "%s, %s left", told, amount)
             return
@@ -259,7 +274,7 @@ class Invariants:
             self.violation('stuck' if row['state'] == 'processing'
                 else 'wrong amount', "%s, %s at Stripe", told,
                 refund['status'])
-        places = DIGITS[refund['currency']]
+        places = EXPONENTS[refund['currency']]
         amount = Decimal(refund['amount']).scaleb(-places)
         if Decimal(str(row['amount'])) != amount:
             self.violation('wrong amount', "%s, %s at Stripe", told, amount)
@@ -321,7 +336,18 @@ class Invariants:
             if foreign & {object_['id'], object_.get('payment_intent')}:
                 self.violation('foreign', "event %s is not ours", id_)
 
+    def _check_sessions(self):
+        "The mail server is not asked for each commit"
+        sessions = self.stage.post.sessions - self.sessions
+        if sessions > 8 and self.stage.post.mode != 'busy':
+            self.violation(
+                'e-mail', "%s connections to the mail server", sessions)
+
     def _check_mails(self):
+        for id_ in self.payments:
+            if self._read(id_)['stripe_to_mail']:
+                self.violation('e-mail', "payment %s waits for its e-mail",
+                    id_)
         refusals = sum(
             1 for e in self.world.objects('event').values()
             if e['type'] == 'payment_intent.payment_failed')

@@ -13,6 +13,7 @@ from hypothesis.stateful import (
 
 from trytond.modules.account_payment_stripe.tests.faults_engine import (
     CARDS, DIGITS, HTTP_FAULTS, OTHER_FAULTS, WAYS, Stage, Story, Violation)
+from trytond.modules.account_payment_stripe.tests.faults_mail import MODES
 
 __all__ = [
     'FAULTS', 'Results', 'Stage', 'Story', 'Violation', 'play']
@@ -35,6 +36,9 @@ point = st.sampled_from(['before', 'after'])
 count = st.integers(1, 6)
 shares = st.sampled_from([100, 50, 33])
 later = st.booleans()
+currencies = st.sampled_from(list(DIGITS))
+# Most stories have a mail server that works, the silent one takes long
+posts = st.sampled_from(['works'] * 6 + MODES[1:])
 crons = st.sampled_from(list(Story.CRONS))
 buttons = st.sampled_from(['draft', 'fail', 'stripe_do_pull'])
 # The usual ones are the most likely
@@ -89,12 +93,13 @@ def machine(stage, results):
             hook=st.sampled_from(['signed', 'signed', 'bare', 'polled']),
             pace=st.sampled_from([0, 1]),
             way=ways,
-            currency=st.sampled_from(list(DIGITS)),
+            currency=currencies, post=posts,
             process=st.booleans(), later=later,
             restores=st.sampled_from(RESTORES))
         def begin(
-                self, hook, pace, way, currency, process, later, restores):
-            self.story = Story(stage, hook=hook, pace=pace)
+                self, hook, pace, way, currency, post, process, later,
+                restores):
+            self.story = Story(stage, hook=hook, pace=pace, post=post)
             self.restores = restores
             self.story.add_payment(
                 way[0], currency=currency, capture=way[1], process=process,
@@ -109,7 +114,7 @@ def machine(stage, results):
                     'new', 'process', 'capture', 'refund', 'checkout',
                     'draft', 'fail', 'stripe_do_pull', 'refund draft',
                     'refund submit', 'refund approve', 'customer']),
-            which=which, way=ways, currency=st.sampled_from(list(DIGITS)),
+            which=which, way=ways, currency=currencies,
             share=shares, later=later)
         def user(self, action, which, way, currency, share, later):
             story, id_ = self.story, self.payment(which)
@@ -168,7 +173,8 @@ def machine(stage, results):
 
         @rule(
             what=st.sampled_from([
-                    'cancel', 'refund', 'refund some', 'capture', 'dispute',
+                    'cancel', 'refund', 'refund some', 'refund odd',
+                    'capture', 'capture some', 'capture odd', 'dispute',
                     'dispute some', 'lose', 'win', 'bounce', 'foreign',
                     'forge']),
             which=which)
@@ -197,6 +203,19 @@ def machine(stage, results):
                 self.story.jump(what)
             else:
                 self.story.wait(what)
+
+        @rule(mode=st.sampled_from(MODES))
+        def mail(self, mode):
+            self.story.mail(mode)
+
+        @rule(which=which, to=currencies, forced=st.booleans())
+        def journal(self, which, to, forced):
+            story = self.story
+            currency = story.currency_of(self.payment(which))
+            if forced:
+                story.force_currency(currency, to)
+            else:
+                story.change_currency(currency, to)
 
         @precondition(lambda self: self.restores)
         @rule()

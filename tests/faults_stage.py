@@ -12,9 +12,9 @@ from decimal import Decimal
 
 import stripe
 
-import trytond.sendmail
 from trytond import backend
 from trytond import config as trytond_config
+from trytond.modules.account_payment_stripe.tests.faults_mail import Post
 from trytond.modules.account_payment_stripe.tests.simulator import Simulator
 from trytond.modules.account_payment_stripe.tests.tools import use_stripe
 from trytond.modules.company.tests import create_company
@@ -25,7 +25,7 @@ from trytond.transaction import Transaction
 MODULE = 'trytond.modules.account_payment_stripe.'
 # Modules that look at the clock of the server
 CLOCKS = [
-    'account', 'run', 'event', 'payment_charge', 'payment_restore',
+    'account', 'run', 'retry', 'event', 'payment_charge', 'payment_review',
     'refund_create', 'customer_sync']
 # How long the module waits for Stripe, in seconds
 TIMEOUT = .4
@@ -37,7 +37,20 @@ TABLES = [
     'account_payment_stripe_customer__history', 'account_payment_journal',
     'account_payment_stripe_account', 'res_user_warning',
     ]
-DIGITS = {'eur': 2, 'usd': 2, 'jpy': 0, 'kwd': 3}
+# Digits at Stripe
+EXPONENTS = {'eur': 2, 'usd': 2, 'jpy': 0, 'kwd': 3, 'huf': 2, 'isk': 2}
+# What is multiplied to have an amount of some value
+WORTH = {'huf': 100, 'isk': 100}
+# Digits in Tryton by name, which starts with the code
+DIGITS = {
+    'eur': 2, 'usd': 2, 'jpy': 0, 'kwd': 3,
+    'kwd less': 2, 'huf less': 0, 'isk less': 0, 'jpy more': 2,
+    'eur more': 4}
+
+
+def code_of(currency):
+    "Return the code of the currency of the name, as Stripe writes it"
+    return currency.partition(' ')[0]
 
 
 class Killed(BaseException):
@@ -96,6 +109,7 @@ class Stage:
                 ('email', 'from'), ('email', 'uri'), ('database', 'retry')]:
             self.base[section, name] = trytond_config.get(section, name)
         trytond_config.set('email', 'from', 'company@example.com')
+        self.post = Post().start()
         self.watch = _Watch()
         self._patch_all()
         with self.transaction(user=1):
@@ -108,6 +122,7 @@ class Stage:
             if value is not None:
                 trytond_config.set(section, name, value)
         logging.getLogger().removeHandler(self.watch)
+        self.post.stop()
         self.simulator.stop()
 
     def _patch(self, owner, name, value):
@@ -182,21 +197,6 @@ class Stage:
             story.at_commit('after')
         self._patch(Transaction, 'commit', hooked_commit)
 
-        class Post:
-            uri = 'smtp://'
-
-            def quit(self):
-                pass
-            close = quit
-
-        def send(message, from_addr=None, to_addrs=None, server=None, **_):
-            if stage.story:
-                stage.story.mails.append(message)
-            return server
-        self._patch(
-            trytond.sendmail, 'get_smtp_server', lambda *a, **k: Post())
-        self._patch(trytond.sendmail, 'send_message', send)
-
     @property
     def shift(self):
         seconds = self.simulator.clock.offset
@@ -226,16 +226,17 @@ class Stage:
         company = companies[0] if companies else create_company()
         self.company = company.id
         self.currencies = {}
-        for code, digits in DIGITS.items():
-            currencies = Currency.search([('code', '=', code.upper())])
+        for name, digits in DIGITS.items():
+            code = code_of(name)
+            currencies = Currency.search([('name', '=', name)])
             if currencies:
                 currency, = currencies
             else:
                 currency = Currency(
-                    name=code, symbol=code, code=code.upper(),
+                    name=name, symbol=code, code=code.upper(),
                     rounding=Decimal(1).scaleb(-digits), digits=digits)
                 currency.save()
-            self.currencies[code] = currency.id
+            self.currencies[name] = currency.id
         party, = Party.create([{
                     'name': "Payer",
                     'addresses': [('create', [{}])],
@@ -255,6 +256,7 @@ class Stage:
             simulator.clock._heap.clear()
             simulator.clock.offset = 0.0
         simulator.errors.clear()
+        self.post.clear()
         self.watch.lines.clear()
         self.watch.unexpected.clear()
         with self.transaction() as transaction:

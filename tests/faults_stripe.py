@@ -6,6 +6,7 @@ import time
 
 import stripe
 
+from trytond.modules.account_payment_stripe.tests.faults_mail import MODES
 from trytond.modules.account_payment_stripe.tests.faults_stage import TIMEOUT
 from trytond.modules.account_payment_stripe.tests.simulator.webhooks import (
     signature)
@@ -20,7 +21,9 @@ OTHER_FAULTS = [
     'gone three days', 'server clock', 'lease expired', 'at the same time',
     'webhook lost', 'webhook doubled', 'webhook shuffled', 'webhook late',
     'webhook early', 'newer version', 'forged webhook', 'foreign objects',
-    'polled and posted', 'user meanwhile', 'declined', 'restored']
+    'polled and posted', 'user meanwhile', 'declined', 'restored',
+    'currency of a journal kept', 'currency of a journal changed',
+    'digits too few', *('mail server %s' % m for m in MODES[1:])]
 
 
 class AtStripe:
@@ -145,8 +148,17 @@ class AtStripe:
                             'payment_intent': intent['id'],
                             'amount': max(
                                 intent['amount_received'] // 30 * 10, 10)})
+                elif what == 'refund odd':
+                    client.refunds.create({
+                            'payment_intent': intent['id'],
+                            'amount': 1050})
                 elif what == 'capture':
                     client.payment_intents.capture(intent['id'])
+                elif what in {'capture some', 'capture odd'}:
+                    client.payment_intents.capture(intent['id'], {
+                            'amount_to_capture': (
+                                intent['amount'] // 300 * 100
+                                + (what == 'capture odd') * 50)})
                 elif what == 'dispute' and charge:
                     self.world.dispute(charge)
                 elif what == 'dispute some' and charge:

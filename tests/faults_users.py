@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from werkzeug.test import Client
 
-from trytond.modules.account_payment_stripe.tests.faults_stage import DIGITS
+from trytond.modules.account_payment_stripe.tests.faults_stage import (
+    DIGITS, EXPONENTS, WORTH, code_of)
 from trytond.modules.account_payment_stripe.tests.simulator import (
     errors as simulator_errors)
 from trytond.pool import Pool
@@ -53,10 +54,15 @@ class Users:
         kind, what = WAYS[way]
         if 'debit' in way:
             currency, capture = 'eur', True
-        amount = Decimal(minor).scaleb(-DIGITS[currency])
-        if currency == 'kwd':
+        self.restore_currencies()
+        code = code_of(currency)
+        minor *= WORTH.get(code, 1)
+        amount = Decimal(minor).scaleb(-EXPONENTS[code])
+        if code == 'kwd':
             amount = amount.quantize(Decimal('.01'))
             minor = int(amount * 1000)
+        if DIGITS[currency] < -amount.as_tuple().exponent:
+            amount = amount.quantize(Decimal(1).scaleb(-DIGITS[currency]))
         values = {
             'kind': 'receivable',
             'journal': self.journals[currency],
@@ -73,7 +79,7 @@ class Users:
                 stripe_customer=customer,
                 stripe_customer_payment_method=method)
         elif kind == 'source':
-            source = self._make_source(minor, currency)
+            source = self._make_source(minor, code)
             values.update(stripe_token=source, stripe_chargeable=False)
 
         def create():
@@ -191,10 +197,7 @@ class Users:
             if (payment.state != 'processing'
                     or not payment.stripe_capture_needed):
                 return
-            payment.amount = payment.currency.round(
-                payment.amount * share / 100) or payment.amount
-            if payment.currency.code == 'KWD':
-                payment.amount = payment.amount.quantize(Decimal('.01'))
+            payment.amount = _share(payment, share)
             payment.save()
             Payment.stripe_do_capture([payment])
         return self._played(lambda: self._transaction(run, later=later))
@@ -282,10 +285,7 @@ class Users:
             payment = Payment(id_)
             if payment.state != 'succeeded' or not payment.amount:
                 return
-            amount = payment.currency.round(
-                payment.amount * share / 100) or payment.amount
-            if payment.currency.code == 'KWD':
-                amount = amount.quantize(Decimal('.01')) or payment.amount
+            amount = _share(payment, share)
             refund, = Refund.create([{'payment': id_, 'amount': amount}])
             Refund.submit([refund])
             if approve:
@@ -319,3 +319,68 @@ class Users:
         id_ = self._transaction(create)
         self.tell("customer %s of %s", id_, token)
         self.customers.append(id_)
+
+    # The currency of a journal
+
+    def currency_of(self, id_):
+        "Return the name of the currency of the payment"
+        journal = self._read(id_)['journal']
+        return next(c for c, j in self.journals.items() if j == journal)
+
+    def change_currency(self, currency, to):
+        "Somebody gives a journal another currency, by the client"
+        self.restore_currencies()
+        if to == currency:
+            return
+        id_ = self.journals[currency]
+        self.tell("the journal in %s is to be in %s", currency, to)
+
+        def run():
+            Journal = Pool().get('account.payment.journal')
+            journal = Journal(id_)
+            journal.currency = self.stage.currencies[to]
+            journal.save()
+            return journal
+        if isinstance(
+                self._transaction(run, company=False), Exception):
+            self.hits['currency of a journal kept'] += 1
+            return
+        if any(row['journal'] == id_ and row['stripe_payment_intent_id']
+                for row in map(self._read, self.payments)):
+            self.violation('currency',
+                "the journal in %s is in %s now", currency, to)
+        self.changed[currency] = id_
+        self.restore_currencies()
+
+    def force_currency(self, currency, to):
+        "The currency of the journal is another, as the database says"
+        self.restore_currencies()
+        if to == currency:
+            return
+        self.tell("the journal in %s is in %s", currency, to)
+        self.hits['currency of a journal changed'] += 1
+        self.changed[currency] = self.journals[currency]
+        self._write_currency(currency, to)
+
+    def restore_currencies(self):
+        for currency in list(self.changed):
+            self.tell("the journal is in %s again", currency)
+            self._write_currency(currency, currency)
+            del self.changed[currency]
+
+    def _write_currency(self, currency, to):
+        with self.stage.transaction() as transaction:
+            table = Pool().get('account.payment.journal').__table__()
+            transaction.connection.cursor().execute(*table.update(
+                    [table.currency], [self.stage.currencies[to]],
+                    where=table.id == self.journals[currency]))
+
+
+def _share(payment, share):
+    "Return the part of the amount that Stripe can express also"
+    currency = payment.currency
+    part = currency.round(payment.amount * share / 100)
+    digits = {'JPY': 0, 'ISK': 0}.get(currency.code, 2)
+    if digits < currency.digits:
+        part = part.quantize(Decimal(1).scaleb(-digits))
+    return part or payment.amount

@@ -170,7 +170,8 @@ class RoutesTestCase(_FuzzTestCase):
                 event['id'] = self.next_id()
             status, _ = self.request(self.webhook(
                     json.dumps(event), '', self.webhooks[1]))
-            self.assertEqual(status, 400, changes)
+            # So many that Stripe is not asked about all of them
+            self.assertIn(status, {400, 429}, changes)
         self.fuzz(.1, check, inputs.payloads(events, types))
         self.assertUsable()
 

@@ -245,7 +245,10 @@ class PaymentTestCase(StripeTestCase):
                     'payment_intent.succeeded',
                     'payment_intent.amount_capturable_updated',
                     'payment_intent.payment_failed',
-                    'payment_intent.canceled', 'refund.updated',
+                    'payment_intent.canceled',
+                    'payment_intent.requires_action',
+                    'payment_intent.partially_funded',
+                    'payment_method.detached', 'refund.updated',
                     'refund.failed', 'setup_intent.succeeded',
                     'setup_intent.canceled', 'customer.deleted'},
                 set(Event.handlers()))

@@ -3,8 +3,7 @@
 
 from trytond.model.exceptions import AccessError
 from trytond.model.modelview import AccessButtonError
-from trytond.modules.account_payment_stripe.exceptions import (
-    StripeError, StripeIntentUnknownWarning)
+from trytond.modules.account_payment_stripe.exceptions import StripeError
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
@@ -16,12 +15,10 @@ class WorkflowTestCase(StripeTestCase):
     "Test what users do, and what goes wrong then"
 
     def test_unknown_intent(self):
-        "Test who forgets an intent that Stripe does not know is warned"
+        "Test an intent that Stripe does not know is not forgotten"
         for name in ['draft', 'fail']:
             with self.subTest(name), self.transaction() as transaction:
-                pool = Pool()
-                Payment = pool.get('account.payment')
-                Warning = pool.get('res.user.warning')
+                Payment = Pool().get('account.payment')
                 payment = self.create_payment()
                 Payment.stripe_checkout([payment])
                 other = self.create_payment()
@@ -30,8 +27,7 @@ class WorkflowTestCase(StripeTestCase):
                     Payment.process([payment, other])
                 payment.stripe_store(stripe_payment_intent_id='pi_unknown')
                 transaction.commit()
-                with self.assertRaises(StripeIntentUnknownWarning) as cm, \
-                        transaction.set_context(_skip_warnings=False):
+                with self.assertRaises(StripeError) as cm:
                     getattr(Payment, name)([other, payment])
                 self.assertIn('pi_unknown', cm.exception.message)
                 transaction.rollback()
@@ -39,17 +35,30 @@ class WorkflowTestCase(StripeTestCase):
                     self.client.payment_intents.retrieve(
                         self.reload(other).stripe_payment_intent_id).status,
                     'requires_payment_method')
-                Warning.create([{
-                            'user': transaction.user,
-                            'name': cm.exception.name,
-                            }])
-                with transaction.set_context(_skip_warnings=False):
-                    getattr(Payment, name)(
-                        Payment.browse([payment.id, other.id]))
-                self.assertIn(
-                    self.reload(payment).state, {'draft', 'failed'})
                 self.assertEqual(
-                    self.reload(other).state, self.reload(payment).state)
+                    self.reload(payment).stripe_payment_intent_id,
+                    'pi_unknown')
+
+    def test_unknown_test_intent(self):
+        "Test what was made in test mode is forgotten once the key is live"
+        with self.transaction() as transaction:
+            pool = Pool()
+            Account = pool.get('account.payment.stripe.account')
+            Payment = pool.get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            self.assertEqual(payment.stripe_live, False)
+            self.simulator.live.add(self.world.name)
+            table = Account.__table__()
+            transaction.connection.cursor().execute(*table.update(
+                    [table.secret_key],
+                    [self.world.secret_key.replace('_test_', '_live_')],
+                    where=table.id == self.account))
+            transaction.commit()
+            Payment.draft([self.reload(payment)])
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'draft')
+            self.assertIsNone(payment.stripe_payment_intent_id)
 
     def test_draft_half_way(self):
         "Test a payment whose intent was cancelled for another is charged"

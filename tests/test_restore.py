@@ -4,37 +4,16 @@
 import datetime as dt
 from decimal import Decimal
 
-from sql import Table
-
 from trytond.modules.account_payment_stripe.exceptions import (
     PaymentPaidError)
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
-from .case import DAY, StripeTestCase
+from .restore_case import RestoreCase
 
 
-class RestoreTestCase(StripeTestCase):
+class RestoreTestCase(RestoreCase):
     "Test what was done after the backup is not done again"
-
-    def backup(self, record):
-        "Return what restores the record as it is, of two days ago"
-        table = Table(record.__table__()._name)
-        cursor = Transaction().connection.cursor()
-        cursor.execute(*table.select(where=table.id == record.id))
-        row = dict(zip((d[0] for d in cursor.description), cursor.fetchone()))
-        for name in ['create_date', 'fetched_at']:
-            if name in row:
-                row[name] = dt.datetime.now() - dt.timedelta(days=2)
-
-        def restore():
-            with self.transaction() as transaction:
-                transaction.connection.cursor().execute(*table.update(
-                        [getattr(table, n) for n in row], list(row.values()),
-                        where=table.id == row['id']))
-            # The keys are forgotten
-            self.simulator.clock.advance(2 * DAY)
-        return restore
 
     def charge(self, left_over=0, **values):
         """Return a payment that is restored and charged again.
@@ -58,12 +37,6 @@ class RestoreTestCase(StripeTestCase):
             self.assertIsNone(self.reload(payment).stripe_payment_intent_id)
             Payment.stripe_charge()
         return payment
-
-    def leave_over(self, payment, count=1):
-        "Create intents as when the answer is lost"
-        for _ in range(count):
-            self.client.payment_intents.create(
-                amount=4200, currency='usd', metadata=payment.stripe_metadata)
 
     def test_charged(self):
         "Test a payment that was charged is not charged again"
@@ -90,30 +63,6 @@ class RestoreTestCase(StripeTestCase):
             Pool().get('account.payment').stripe_do_capture([payment])
         with self.transaction():
             self.assertEqual(self.reload(payment).state, 'succeeded')
-        self.assertEqual([m['amount'] for m in self.world.ledger()], [4200])
-
-    def submitted(self, **values):
-        """Return a payment and what restores it, and its account, as it is.
-
-        It is committed.
-        """
-        payment = self.create_payment(**values)
-        Transaction().commit()
-        Account = Pool().get('account.payment.stripe.account')
-        restores = [self.backup(payment), self.backup(Account(self.account))]
-        return payment, lambda: [r() for r in restores]
-
-    def fetch(self):
-        with self.transaction():
-            Account = Pool().get('account.payment.stripe.account')
-            Account.fetch_events([Account(self.account)])
-
-    def assertPaidOnce(self, payment):
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertEqual(payment.state, 'succeeded')
-            self.assertEqual(payment.amount, Decimal('42.00'))
-            Pool().get('account.payment').stripe_charge()
         self.assertEqual([m['amount'] for m in self.world.ledger()], [4200])
 
     def test_processed_again(self):
@@ -148,20 +97,6 @@ class RestoreTestCase(StripeTestCase):
             self.assertEqual(self.reload(payment).state, 'draft')
         self.fetch()
         self.assertPaidOnce(payment)
-
-    def paid_on_page(self):
-        "Return a payment that is restored and was paid on its page"
-        with self.transaction():
-            Payment = Pool().get('account.payment')
-            payment, restore = self.submitted()
-            Payment.stripe_checkout([payment])
-            intent = payment.stripe_payment_intent_id
-            self.leave_over(payment)
-        self.world.pay(intent)
-        restore()
-        with self.transaction():
-            self.assertIsNone(self.reload(payment).stripe_payment_intent_id)
-        return payment
 
     def test_event(self):
         "Test a payment that was paid on the page is found by its event"
@@ -274,7 +209,7 @@ class RestoreTestCase(StripeTestCase):
         self.assertFalse(self.requests(path='/search'))
 
     def test_search_refused(self):
-        "Test a payment that has waited is charged without the search"
+        "Test nothing is charged that may be paid but cannot be searched"
         self.simulator.faults.add('403', 'GET /v1/payment_intents/search')
         with self.transaction():
             Payment = Pool().get('account.payment')
@@ -283,13 +218,24 @@ class RestoreTestCase(StripeTestCase):
             Payment.process([payment])
             Transaction().tasks.clear()
             Transaction().commit()
-            restore = self.backup(payment)
-        restore()
+            restores = [
+                self.backup(payment), self.backup(payment.stripe_own_account)]
+        for restore in restores:
+            restore()
         with self.transaction():
-            Payment.stripe_charge()
+            Payment.stripe_charge([payment])
         with self.transaction():
-            self.assertEqual(self.reload(payment).state, 'succeeded')
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'processing')
+            self.assertEqual(payment.stripe_waiting_for, 'check')
+            self.assertTrue(payment.stripe_error_message)
+            self.assertTrue(payment.stripe_try_at)
         self.assertTrue(self.requests(path='/search'))
+        self.assertFalse(self.requests('POST'))
+        self.simulator.faults.clear()
+        with self.transaction():
+            Payment.stripe_charge([payment])
+        self.assertPaidOnce(payment)
 
     def test_refund(self):
         "Test a refund that was sent is not sent again"

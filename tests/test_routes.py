@@ -16,8 +16,7 @@ from .case import StripeTestCase
 PREFIX = '/%s/r/account_payment_stripe' % DB_NAME
 
 
-class RoutesTestCase(StripeTestCase):
-    "Test the answers of the routes"
+class RoutesCase(StripeTestCase):
 
     def setUp(self):
         super().setUp()
@@ -58,6 +57,18 @@ class RoutesTestCase(StripeTestCase):
         return self.client.post(
             path, data=body, headers=headers,
             content_type='application/json').status_code
+
+    def paid(self):
+        "Return the id of a payment that is paid but not told and its event"
+        id_, _ = self.checkout()
+        with self.transaction():
+            _, intent = self.payment(id_)
+        self.world.pay(intent)
+        return id_, self.payload('payment_intent.succeeded')
+
+
+class RoutesTestCase(RoutesCase):
+    "Test the answers of the routes"
 
     def test_checkout(self):
         id_, path = self.checkout()
@@ -137,14 +148,6 @@ class RoutesTestCase(StripeTestCase):
         self.client.get(path + '/end?redirect_status=succeeded')
         with self.transaction():
             self.assertEqual(self.payment(id_)[0], 'submitted')
-
-    def paid(self):
-        "Return the id of a payment that is paid but not told and its event"
-        id_, _ = self.checkout()
-        with self.transaction():
-            _, intent = self.payment(id_)
-        self.world.pay(intent)
-        return id_, self.payload('payment_intent.succeeded')
 
     def test_webhook_signed(self):
         path = self.webhook('whsec_test')

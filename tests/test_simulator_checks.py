@@ -312,6 +312,42 @@ class SettingsTestCase(SimulatorTestCase):
             self.paid, 'pm_sepaDebit_success_at', mandate_data={
                 'customer_acceptance': {'type': 'offline', 'offline': {}}})
 
+    def test_kept(self):
+        "Test that an update keeps what was said of the types"
+        for params, types in [
+                ({'automatic_payment_methods': NEVER},
+                    ['card', 'sepa_debit']),
+                ({'allowed_payment_method_types': ['card']}, ['card']),
+                ({'excluded_payment_method_types': ['klarna']},
+                    ['card', 'sepa_debit', 'bancontact', 'ideal'])]:
+            intent = self.intent(currency='usd', **params)
+            before = intent.automatic_payment_methods
+            intent = self.client.payment_intents.update(
+                intent.id, {'currency': 'eur'})
+            self.assertEqual(intent.payment_method_types, types)
+            self.assertEqual(intent.automatic_payment_methods, before)
+
+    def test_future_usage(self):
+        "Test that what can't be kept isn't offered for later use"
+        self.account.set(payment_method_types=['card', 'ideal', 'eps'])
+        intent = self.intent()
+        self.assertEqual(
+            intent.payment_method_types, ['card', 'ideal', 'eps'])
+        intent = self.client.payment_intents.update(
+            intent.id, {'setup_future_usage': 'off_session'})
+        self.assertEqual(intent.payment_method_types, ['card', 'ideal'])
+        intent = self.intent(setup_future_usage='on_session')
+        self.assertEqual(intent.payment_method_types, ['card', 'ideal'])
+
+    def test_not_automatic(self):
+        "Test an intent that takes cards only"
+        intent = self.client.payment_intents.create({
+                'amount': 1000, 'currency': 'eur', 'confirm': True,
+                'payment_method': 'pm_card_visa',
+                'automatic_payment_methods': {'enabled': False}})
+        self.assertEqual(intent.payment_method_types, ['card'])
+        self.assertEqual(intent.status, 'succeeded')
+
     def test_every_type(self):
         "Test that every type that Stripe has can be turned on"
         field = compile_params('PaymentMethodCreateParams').fields['type'][1]

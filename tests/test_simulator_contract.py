@@ -70,12 +70,15 @@ def declared_requests():
         r'params: (?:Optional\[)?"(\w+)"(?:(?!params: ).)*?'
         r'self\._request\(\s*"(\w+)",\s*"(/v1/[^"]*)"', re.S)
     result = {}
-    for module in pkgutil.iter_modules(stripe.__path__):
-        if module.name.endswith('_service'):
-            module = __import__('stripe.' + module.name, fromlist=['x'])
+    for package, prefix in [(stripe, ''), (stripe.radar, 'radar.')]:
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.endswith('_service'):
+                continue
+            module = __import__(
+                '%s.%s' % (package.__name__, module.name), fromlist=['x'])
             for params, method, path in pattern.findall(
                     inspect.getsource(module)):
-                result.setdefault(params, set()).add(
+                result.setdefault(prefix + params, set()).add(
                     (method.upper(), re.sub(r'\{\w+\}', '{}', path)))
     return result
 
@@ -154,7 +157,7 @@ class ParametersTestCase(SimulatorTestCase):
         "Test that parameters come from the package, for the same request"
         requests = declared_requests()
         for endpoint, _ in self.endpoints():
-            self.assertTrue(hasattr(stripe.params, endpoint.params))
+            self.assertTrue(schema.declared(endpoint.params))
             if endpoint.operation not in OTHER_PATHS:
                 path = re.sub(r'\{\w+\}', '{}', endpoint.path)
                 self.assertIn(
@@ -166,7 +169,7 @@ class ParametersTestCase(SimulatorTestCase):
         options = set(
             stripe._request_options.RequestOptions.__annotations__)
         for endpoint, _ in self.endpoints():
-            class_ = getattr(stripe.params, endpoint.params)
+            class_ = schema.declared(endpoint.params)
             declared = set(class_.__annotations__) - options
             self.assertEqual(
                 set(endpoint.schema.fields),
@@ -259,6 +262,9 @@ class ObjectsTestCase(SimulatorTestCase):
         refund = self.client.refunds.create({
                 'payment_intent': paid.id, 'amount': 1})
         self.paid('pm_card_createDispute')
+        self.paid('pm_card_createEarlyFraudWarning')
+        warning = self.client.radar.early_fraud_warnings.list().data[0]
+        yield from get('/v1/radar/early_fraud_warnings/%s' % warning.id)
         setup = self.client.setup_intents.create({
                 'customer': customer.id, 'payment_method': method.id,
                 'confirm': True, 'return_url': RETURN_URL})

@@ -265,6 +265,11 @@ class DisputesTestCase(SimulatorTestCase):
         charge = self.client.charges.retrieve(
             yen.latest_charge, {'expand': ['balance_transaction']})
         self.assertEqual(charge.balance_transaction.amount, 120000)
+        self.account.set(settlement_currency='jpy', settlement_rate=160)
+        paid = self.paid(amount=1000, capture_method='automatic')
+        charge = self.client.charges.retrieve(
+            paid.latest_charge, {'expand': ['balance_transaction']})
+        self.assertEqual(charge.balance_transaction.amount, 1600)
 
     def test_changed(self):
         "Test a dispute that is put into any state, from another process"

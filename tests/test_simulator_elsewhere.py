@@ -230,6 +230,61 @@ class ElsewhereTestCase(SimulatorTestCase):
                 'customer_balance' in answer['payment_method_types'],
                 offered)
 
+    def refund(self, intent, **params):
+        return self.client.refunds.create(
+            dict(params, payment_intent=intent.id))
+
+    def test_refund(self):
+        "Test refunds that the payer has to claim"
+        intent = self.pay('multibanco')
+        self.account.receive(intent.id)
+        last, = self.client.events.list({'limit': 1}).data
+        refund = self.refund(intent, amount=400)
+        self.assertEqual(refund.status, 'requires_action')
+        details = refund.next_action.display_details
+        self.assertEqual(
+            details.email_sent.email_sent_to, 'jenny@example.com')
+        error = self.refused(self.refund, intent, amount=601)
+        self.assertEqual(error.error.param, 'amount')
+        self.account.claim_refund(refund.id)
+        charge = self.client.charges.retrieve(refund.charge)
+        self.assertEqual(charge.amount_refunded, 400)
+        refund = self.client.refunds.retrieve(refund.id)
+        self.assertEqual(refund.status, 'succeeded')
+        self.assertNotIn('next_action', refund)
+        self.assertEqual(self.types(last.id), [
+                'refund.created', 'refund.updated', 'charge.refund.updated',
+                'charge.refunded'])
+
+    def test_refund_unclaimed(self):
+        "Test refunds that nobody claims, or that are canceled"
+        intent = self.pay('konbini', currency='jpy')
+        self.account.receive(intent.id)
+        for end, status in [
+                (lambda r: self.simulator.clock.advance(46 * DAY), 'failed'),
+                (lambda r: self.client.refunds.cancel(r.id), 'canceled')]:
+            with self.subTest(status=status):
+                refund = self.refund(intent)
+                end(refund)
+                refund = self.client.refunds.retrieve(refund.id)
+                self.assertEqual(refund.status, status)
+                self.assertEqual(
+                    sum(r['amount'] for r in self.account.ledger()), 1000)
+                with self.assertRaises(ValueError):
+                    self.account.claim_refund(refund.id)
+
+    def test_refund_email(self):
+        "Test that Stripe has to know whom to write to"
+        intent = self.paid(
+            None, payment_method_data={'type': 'multibanco'})
+        self.account.receive(intent.id)
+        error = self.refused(self.refund, intent)
+        self.assertEqual(error.error.param, 'instructions_email')
+        refund = self.refund(intent, instructions_email='me@example.com')
+        self.assertEqual(refund.instructions_email, 'me@example.com')
+        details = refund.next_action.display_details
+        self.assertEqual(details.email_sent.email_sent_to, 'me@example.com')
+
     def verify(self, intent, **params):
         return self.request(
             'POST', '/v1/%ss/%s/verify_microdeposits' % (

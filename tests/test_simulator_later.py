@@ -125,6 +125,20 @@ class LaterTestCase(SimulatorTestCase):
         self.assertEqual(intent.status, 'succeeded')
         self.assertEqual(len(self.client.charges.list({}).data), 1)
 
+    def test_search(self):
+        "Test that a search finds what appeared only after its delay"
+        self.later('POST /v1/payment_intents', seconds=600)
+        self.refused(self.intent, metadata={'a': 'b'})
+
+        def found():
+            return len(self.client.payment_intents.search(
+                    {'query': "metadata['a']:'b'"}).data)
+        self.simulator.clock.advance(605)
+        self.assertEqual(len(self.client.payment_intents.list({}).data), 1)
+        self.assertEqual(found(), 0)
+        self.simulator.clock.advance(60)
+        self.assertEqual(found(), 1)
+
     def test_declined(self):
         "Test a confirmation that is declined later"
         intent = self.intent()

@@ -42,7 +42,7 @@ class PageTestCase(SimulatorTestCase):
         super().setUp()
         self.account.set(payment_method_types=[
                 'card', 'multibanco', 'customer_balance', 'wechat_pay',
-                'us_bank_account'])
+                'us_bank_account', 'ideal'])
 
     def choose(self, intent, label):
         "Pay with the type of the label, return the page"
@@ -120,7 +120,19 @@ class PageTestCase(SimulatorTestCase):
         frame = page.frame_locator('#element iframe')
         self.assertEqual(
             frame.get_by_role('tab').all_text_contents(),
-            ["Card", "Multibanco", "WeChat Pay"])
+            ["Card", "Multibanco", "WeChat Pay", "iDEAL"])
+
+    def test_redirect(self):
+        "Test a bank that the payer is sent to, which leaves a debit"
+        customer = self.customer()
+        intent = self.client.setup_intents.create({'customer': customer.id})
+        page = self.choose(intent, "iDEAL")
+        page.click('#test-source-authorize-3ds')
+        page.wait_for_url('**/merchant?*')
+        self.assertIn('redirect_status=succeeded', page.url)
+        method, = self.client.payment_methods.list(
+            {'customer': customer.id}).data
+        self.assertEqual(method.type, 'sepa_debit')
 
 
 del SimulatorTestCase

@@ -6,6 +6,7 @@ import email
 import email.policy
 import socketserver
 import threading
+import time
 import uuid
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -179,10 +180,16 @@ def browse(url, method='GET', **options):
 class MailServer:
     """A mail server that keeps the messages sent to it.
 
-    A context manager for the [email] section of the configuration."""
+    A context manager for the [email] section of the configuration.
+    refuses: the commands that it refuses, as bytes; connections counts those
+    who connected; silence is how long it waits before it answers, in
+    seconds."""
 
-    def __init__(self):
+    def __init__(self, refuses=(), silence=0, user=''):
         self.messages = []
+        self.refuses = set(refuses)
+        self.silence = silence
+        self.connections = 0
         mail_server = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -192,7 +199,8 @@ class MailServer:
         self._server = socketserver.ThreadingTCPServer(
             ('127.0.0.1', 0), Handler)
         self._server.daemon_threads = True
-        self.uri = 'smtp://127.0.0.1:%d' % self._server.server_address[1]
+        self.uri = 'smtp://%s127.0.0.1:%d' % (
+            user, self._server.server_address[1])
         self._former = {}
 
     def start(self):
@@ -219,11 +227,22 @@ class MailServer:
 
     def _handle(self, connection):
         def answer(line):
+            time.sleep(self.silence)
             connection.wfile.write(line.encode() + b'\r\n')
 
+        self.connections += 1
         answer('220 ready')
         while line := connection.rfile.readline():
             command = line.strip().upper()
+            if command.split()[0] in self.refuses:
+                answer('535 no' if command.startswith(b'AUTH') else '550 no')
+                continue
+            elif command.startswith(b'EHLO'):
+                answer('250-here\r\n250 AUTH PLAIN LOGIN')
+                continue
+            elif command.startswith(b'AUTH'):
+                answer('235 welcome')
+                continue
             if command.startswith(b'QUIT'):
                 answer('221 bye')
                 break

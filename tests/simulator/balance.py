@@ -24,7 +24,7 @@ def settled(world, amount, currency):
     rate = Decimal(str(world.settings.settlement_rate))
     digits = places(settlement) - places(currency)
     return (
-        int((amount * rate * 10 ** digits).to_integral_value()), settlement,
+        int((amount * rate).scaleb(digits).to_integral_value()), settlement,
         float(rate))
 
 

@@ -5,7 +5,7 @@ import functools
 
 import stripe
 
-from . import balance, disputes, methods, redirects, refunds
+from . import balance, disputes, methods, radar, redirects, refunds
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
@@ -181,7 +181,10 @@ def release(world, charge):
 
 def after_payment(world, charge):
     "Do what a test number does once its money was taken"
-    reason = charge.private['behaviour'].dispute
+    behaviour = charge.private['behaviour']
+    if 'createEarlyFraudWarning' in behaviour.names:
+        radar.warn(world, charge)
+    reason = behaviour.dispute
     if reason:
         disputes.open(world, charge, reason)
 

@@ -20,7 +20,7 @@ METHODS = {
         } | dispute_controls.CONTROLS | payer_controls.CONTROLS,
     'webhooks': {
         'normal', 'lose', 'double', 'delay', 'parallel', 'hold', 'pending',
-        'release', 'flush'},
+        'release', 'roll', 'flush'},
     }
 
 

@@ -230,7 +230,11 @@ class Dispatcher:
                 "https://stripe.com/docs/api#authentication for details, or "
                 "we can help at https://support.stripe.com/.")
         if call.key.startswith('sk_live_'):
-            raise unauthorized("Invalid API Key provided: sk_live_***")
+            name = call.key.removeprefix('sk_live_')
+            if name not in self.simulator.live:
+                raise unauthorized("Invalid API Key provided: sk_live_***")
+            # Nothing of the test mode is known there
+            call.kind, call.account = 'sk', 'live-' + name
         if not call.account or fault == '401':
             raise unauthorized(
                 "Invalid API Key provided: %s" % masked(call.key))

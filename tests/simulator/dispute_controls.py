@@ -7,11 +7,11 @@ Stripe documents (https://docs.stripe.com/disputes/how-disputes-work,
 to won; a decision can be appealed; a dispute may be prevented, by a refund or
 a withdrawal. charge.dispute.closed is documented for lost, warning_closed and
 won only, and it is not said that it is sent a second time: it isn't here."""
-from . import disputes, refunds
+from . import disputes, radar, refunds
 
 
 class DisputeControls:
-    "Controls of an account about disputes; each returns the dispute"
+    "Controls of an account about disputes; most return the dispute"
 
     def dispute(self, charge_id, amount=None, reason='fraudulent',
             inquiry=False, due_in=disputes.ANSWERED_WITHIN):
@@ -108,6 +108,12 @@ class DisputeControls:
             elif how == 'refund':
                 refunds.execute(self, charge, amount, {})
             return dict(row)
+
+    def warn_of_fraud(self, charge_id, fraud_type='made_with_stolen_card'):
+        "Make an early fraud warning about a charge and return it"
+        with self.lock, self.calling(None):
+            return dict(radar.warn(
+                    self, self._captured(charge_id), fraud_type))
 
     def change_dispute(self, dispute_id, status=None, amount=0, fee=0,
             events=('charge.dispute.updated',), **values):

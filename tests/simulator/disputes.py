@@ -3,7 +3,7 @@
 "Disputes and inquiries, as the payer's bank opens and decides them."
 import stripe
 
-from . import balance
+from . import balance, radar
 from .api import check_filters, endpoint, get, listing, merge_metadata
 from .errors import StripeError, invalid
 from .objects import shape
@@ -44,6 +44,7 @@ def open(world, charge, reason, amount=None, inquiry=None,
         charge['amount_captured'] if amount is None else amount,
         'inquiry' if inquiry else 'chargeback', 0 if final else due_in)
     world.emit('charge.dispute.created', row)
+    radar.charge_changed(world, charge)
     if not inquiry or final:
         withdraw(world, row)
     if final:

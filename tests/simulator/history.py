@@ -17,12 +17,17 @@ def remember(row, now):
         states.append((now, state))
 
 
+def since(row):
+    "Return when the object was first seen"
+    return row.private['states'][0][0]
+
+
 def as_of(row, when):
     "Return the object as it was, at the earliest as it was created"
     states = row.private['states']
     state = states[0][1]
-    for since, later in states[1:]:
-        if since > when:
+    for start, later in states[1:]:
+        if start > when:
             break
         state = later
     if state is states[-1][1]:

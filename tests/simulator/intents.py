@@ -66,11 +66,15 @@ def check_secret(call, intent, params):
 
 # Types of payment methods ---------------------------------------------------
 
+_TYPES = ['allowed_payment_method_types', 'excluded_payment_method_types',
+    'automatic_payment_methods']
+
+
 def apply_types(world, intent, params, currency=None):
-    "Set what the intent can be paid with"
-    allowed = params.get('allowed_payment_method_types')
-    excluded = params.get('excluded_payment_method_types')
-    automatic = params.get('automatic_payment_methods')
+    "Set what the intent can be paid with, what isn't said stays"
+    if not any(params.get(n) for n in _TYPES):
+        params = {n: intent[n] for n in _TYPES}
+    allowed, excluded, automatic = map(params.get, _TYPES)
     if allowed and (
             excluded or automatic
             or params.get('payment_method_configuration')):
@@ -80,11 +84,16 @@ def apply_types(world, intent, params, currency=None):
             "excluded_payment_method_types, payment_method_configuration.",
             param='allowed_payment_method_types')
     types = offered(
-        world, currency, set_up=intent['object'] == 'setup_intent')
+        world, currency, set_up=bool(
+            intent['object'] == 'setup_intent'
+            or intent['setup_future_usage']))
     if allowed:
         intent['allowed_payment_method_types'] = list(allowed)
         intent['automatic_payment_methods'] = None
         types = [t for t in types if t in allowed] or list(allowed)
+    elif automatic and not automatic['enabled']:
+        intent['automatic_payment_methods'] = None
+        types = ['card']
     else:
         allow = (automatic or {}).get('allow_redirects', 'always')
         intent['automatic_payment_methods'] = {

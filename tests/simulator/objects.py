@@ -18,7 +18,7 @@ KINDS = {c.OBJECT_NAME: c for c in [
         stripe.Dispute, stripe.Event, stripe.Mandate, stripe.PaymentIntent,
         stripe.PaymentMethod, stripe.Refund, stripe.SetupAttempt,
         stripe.SetupIntent, stripe.Source, stripe.Token,
-        stripe.WebhookEndpoint]}
+        stripe.WebhookEndpoint, stripe.radar.EarlyFraudWarning]}
 
 PREFIXES = {
     'account': 'acct_1',
@@ -31,6 +31,7 @@ PREFIXES = {
     'mandate': 'mandate_1',
     'payment_intent': 'pi_3',
     'payment_method': 'pm_1',
+    'radar.early_fraud_warning': 'issfr_1',
     'refund': 're_3',
     'setup_attempt': 'setatt_1',
     'setup_intent': 'seti_1',

@@ -1,11 +1,11 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "What payers do elsewhere, on a test's demand."
-from . import elsewhere
+from . import elsewhere, refunds
 
 
 class PayerControls:
-    "Controls of an account about intents; each returns the intent"
+    "Controls of an account about intents; most return the intent"
 
     def receive(self, intent_id, amount=None):
         """Let the money of a voucher, QR code or bank transfer come.
@@ -23,6 +23,15 @@ class PayerControls:
             intent = self.find(intent_id)
             elsewhere.expire(self, intent)
             return dict(intent)
+
+    def claim_refund(self, refund_id):
+        "Name the account for a refund that requires it; return the refund"
+        with self.lock, self.calling(None):
+            row = self.table('refund').get(refund_id)
+            if row is None or row['status'] != 'requires_action':
+                raise ValueError("nothing to claim of %s" % refund_id)
+            refunds.succeed(self, row)
+            return dict(row)
 
     def cash_balance(self, customer_id):
         "Return what a customer transferred and isn't applied, by currency"

@@ -196,7 +196,7 @@ def update(world, call, params, id):
         if name in params:
             intent[name] = params[name]
     intent['currency'] = currency
-    if {'currency', 'allowed_payment_method_types',
+    if {'currency', 'setup_future_usage', 'allowed_payment_method_types',
             'excluded_payment_method_types'} & set(params):
         intents.apply_types(world, intent, params, currency)
     if params.get('payment_method_options'):

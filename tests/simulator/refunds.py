@@ -3,7 +3,7 @@
 "Refunds: money that goes back, now, later or not at all."
 import stripe
 
-from . import balance
+from . import balance, radar, refund_claims
 from .api import (
     check_filters, endpoint, get, listing, merge_metadata, metadata_of)
 from .checks import check_email, check_multiple, display
@@ -69,6 +69,8 @@ def create(world, charge, params):
             "(%s)" % (
                 display(amount, currency), display(remaining, currency)),
             param='amount')
+    if charge['captured']:
+        refund_claims.email_of(charge, params)
     balance.settle(world, charge)
     return execute(world, charge, amount, params)
 
@@ -81,11 +83,15 @@ def execute(world, charge, amount, params):
         status, pending_reason = 'pending', 'processing'
     elif charge['status'] == 'pending':
         status, pending_reason = 'pending', 'charge_pending'
+    elif charge['captured'] and refund_claims.needed(charge):
+        status = 'requires_action'
     row = _make(world, charge, amount, status, params)
     if pending_reason:
         row['pending_reason'] = pending_reason
     if params.get('instructions_email'):
         row['instructions_email'] = params['instructions_email']
+    if status == 'requires_action':
+        refund_claims.ask(world, charge, row, params)
     if not charge['captured']:
         charge.private['released'] = True
         charge.update(
@@ -93,7 +99,7 @@ def execute(world, charge, amount, params):
     elif pending_reason != 'charge_pending':
         _move(world, charge, row)
         if status == 'succeeded':
-            _count(charge, amount)
+            _count(world, charge, amount)
     world.emit('refund.created', row)
     if status == 'succeeded':
         world.emit('charge.refunded', charge)
@@ -173,21 +179,23 @@ def charge_completed(world, charge):
             world.emit('refund.updated', row)
 
 
-def _count(charge, amount):
+def _count(world, charge, amount):
     charge['amount_refunded'] += amount
     charge['refunded'] = (
         charge['amount_refunded']
         >= charge['amount_captured'] + charge.private.get('release', 0))
+    radar.charge_changed(world, charge)
 
 
 def succeed(world, row):
-    "Complete a pending refund"
-    if row['status'] != 'pending':
+    "Complete a refund that is under way"
+    if row['status'] not in {'pending', 'requires_action'}:
         return
     charge = world.table('charge').get(row['charge'])
     row['status'] = 'succeeded'
     row.pop('pending_reason', None)
-    _count(charge, row['amount'])
+    row.pop('next_action', None)
+    _count(world, charge, row['amount'])
     world.emit('refund.updated', row)
     world.emit('charge.refund.updated', row)
     world.emit('charge.refunded', charge)
@@ -195,7 +203,7 @@ def succeed(world, row):
 
 def fail(world, row, reason='expired_or_canceled_card'):
     "Let a refund fail: the money comes back to the account"
-    if row['status'] not in {'pending', 'succeeded'}:
+    if row['status'] not in {'pending', 'requires_action', 'succeeded'}:
         return
     charge = world.table('charge').get(row['charge'])
     if row['status'] == 'succeeded':
@@ -203,13 +211,18 @@ def fail(world, row, reason='expired_or_canceled_card'):
         charge['refunded'] = False
     row['status'] = 'failed'
     row['failure_reason'] = reason
-    row.pop('pending_reason', None)
-    row['failure_balance_transaction'] = balance.movement(
-        world, 'refund_failure', charge, row['amount'], row,
-        description="REFUND FAILURE")['id']
+    _take_back(world, charge, row)
     world.emit('refund.failed', row)
     world.emit('refund.updated', row)
     world.emit('charge.refund.updated', row)
+
+
+def _take_back(world, charge, row):
+    row.pop('pending_reason', None)
+    row.pop('next_action', None)
+    row['failure_balance_transaction'] = balance.movement(
+        world, 'refund_failure', charge, row['amount'], row,
+        description="REFUND FAILURE")['id']
 
 
 def _charge_of(world, params):
@@ -314,5 +327,6 @@ def cancel(world, call, params, id):
     if row['status'] != 'requires_action':
         raise invalid("Canceling this refund is unsupported.")
     row['status'] = 'canceled'
+    _take_back(world, world.table('charge').get(row['charge']), row)
     world.emit('refund.updated', row)
     return row

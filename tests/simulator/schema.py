@@ -6,6 +6,7 @@ compile_params() turns a TypedDict of stripe.params into a validator whose
 read() takes the decoded form (dictionaries and strings) and returns Python
 values; an empty string that unsets is returned as None."""
 import functools
+import importlib
 import re
 import sys
 import types
@@ -327,9 +328,15 @@ def compile_type(class_):
     return Hash(fields)
 
 
+def declared(name):
+    "Return the type of the stripe package, as EventListParams"
+    module, _, attribute = ('stripe.params.' + name).rpartition('.')
+    return getattr(importlib.import_module(module), attribute)
+
+
 def compile_params(name):
     "Return the validator of stripe.params.<name>"
-    validator = compile_type(getattr(stripe.params, name))
+    validator = compile_type(declared(name))
     fields = {}
     unset = UNSET.get(name, ())
     for field, maximum in LENGTHS.get(name, {}).items():

@@ -5,7 +5,7 @@ import re
 
 from .api import endpoint
 from .errors import StripeError, invalid, unstored
-from .history import as_of
+from .history import as_of, since
 
 _TERM = re.compile(
     r"""\s*(-?)(?:metadata\[["']([^"']+)["']\]|(\w+))\s*"""
@@ -49,7 +49,8 @@ def search(world, call, params):
     indexed = world.now() - stale
     found = []
     for row in world.table('payment_intent').newest_first():
-        if row['created'] > seen:
+        # What was completed after a 500 is seen later than it is created
+        if since(row) > seen:
             continue
         row = as_of(row, indexed)
         if operators(t(row) for t in tests):

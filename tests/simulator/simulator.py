@@ -6,7 +6,7 @@ import time
 
 from . import (  # noqa: F401
     balance, charges, customers, disputes, elsewhere, events,
-    payment_intents, payment_methods, public, refunds, search,
+    payment_intents, payment_methods, public, radar, refunds, search,
     setup_intents, sources, webhooks)
 from .account import Account
 from .clock import Clock
@@ -27,6 +27,8 @@ class Simulator:
         self.clock = Clock()
         self.faults = Faults()
         self.challenges = {}
+        # The names of the accounts that have a key of the live mode
+        self.live = set()
         # Intents that wait for payers who pay elsewhere
         self.waits = {}
         # Tracebacks of the simulator's own defects

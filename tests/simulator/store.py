@@ -111,6 +111,13 @@ class Table:
         for name in self._indexes:
             self.unmark(row, name, row.get(name))
 
+    def show(self, row):
+        "Put an object that is hidden back where it was"
+        self._order[self._positions[row['id']]] = row
+        for name in self._indexes:
+            if row.get(name) is not None:
+                self.mark(row, name, row[name])
+
     def remove(self, row):
         "Forget an object"
         if row['id'] in self.rows:

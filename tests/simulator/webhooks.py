@@ -26,6 +26,8 @@ from .store import Log
 MAX_AGE = 3 * 24 * 60 * 60
 FIRST_RETRY = 60
 TIMEOUT = 10
+# How long the old secret of an endpoint goes on at most
+ROLLED = 24 * 60 * 60
 
 
 class Delivery:
@@ -204,13 +206,32 @@ class Webhooks:
                     row['api_version'] or delivery.event.version)).encode()
         if gone:
             return self._done(delivery, None, "endpoint deleted", False)
-        status, error = self._post(
-            row['url'], content, row.private['secret'])
+        status, error = self._post(row['url'], content, self.secrets(row))
         delivery.attempts += 1
         success = status is not None and 200 <= status < 300
         self._done(delivery, status, error, success)
 
-    def _post(self, url, content, secret):
+    def roll(self, endpoint_id, seconds=ROLLED):
+        """Give an endpoint a new secret and return it.
+
+        For so many seconds what is sent is signed with the old ones too."""
+        with self.world.lock:
+            row = self.world.table('webhook_endpoint').get(endpoint_id)
+            if row is None:
+                raise ValueError("no endpoint %s" % endpoint_id)
+            until = self.world.clock.now() + seconds
+            row.private.setdefault('rolled', []).insert(
+                0, (row.private['secret'], until))
+            row.private['secret'] = 'whsec_' + random_text(32)
+            return row.private['secret']
+
+    def secrets(self, row):
+        "Return the secrets that sign what the endpoint gets, newest first"
+        now = self.world.clock.now()
+        return [row.private['secret']] + [
+            s for s, until in row.private.get('rolled', []) if until > now]
+
+    def _post(self, url, content, secrets):
         timestamp = int(self.world.clock.now())
         parts = urlsplit(url)
         class_, options = http.client.HTTPConnection, {}
@@ -230,7 +251,7 @@ class Webhooks:
                     'Accept': '*/*; q=0.5, application/xml',
                     'Cache-Control': 'no-cache',
                     'Stripe-Signature': signature(
-                        timestamp, content, secret)})
+                        timestamp, content, *secrets)})
             response = connection.getresponse()
             response.read()
             return response.status, None
@@ -284,11 +305,12 @@ def _send_later(world, delivery):
     world.webhooks._send(delivery)
 
 
-def signature(timestamp, content, secret):
+def signature(timestamp, content, *secrets):
     "Return the value of the header that signs the content"
     signed = b'%d.%s' % (timestamp, content)
-    digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-    return 't=%d,v1=%s' % (timestamp, digest)
+    return 't=%d,' % timestamp + ','.join(
+        'v1=' + hmac.new(s.encode(), signed, hashlib.sha256).hexdigest()
+        for s in secrets)
 
 
 # Endpoints of the API -------------------------------------------------------

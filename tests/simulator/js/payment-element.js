@@ -8,10 +8,14 @@
 
 const LABELS = {
   card: 'Card', sepa_debit: 'SEPA Debit', klarna: 'Klarna',
+  bancontact: 'Bancontact', eps: 'EPS', ideal: 'iDEAL', p24: 'Przelewy24',
+  paypal: 'PayPal', sofort: 'Sofort',
   acss_debit: 'Pre-authorized debit', boleto: 'Boleto',
   customer_balance: 'Bank transfer', konbini: 'Konbini',
   multibanco: 'Multibanco', oxxo: 'OXXO', pix: 'Pix',
   us_bank_account: 'US bank account', wechat_pay: 'WeChat Pay'};
+const REDIRECTS = [
+  'klarna', 'bancontact', 'eps', 'ideal', 'p24', 'paypal', 'sofort'];
 // Any account can be paid from, none is asked for
 const ACCOUNTS = {
   acss_debit: {
@@ -204,7 +208,8 @@ async function confirm({confirmParams}) {
     ...confirmParams,
     client_secret: settings.clientSecret,
     // The redirect is asked for only where there is no other way
-    use_stripe_sdk: type === 'klarna' && !saved() ? undefined : true,
+    use_stripe_sdk: (
+      REDIRECTS.includes(type) && !saved() ? undefined : true),
   };
   const features = session.customer ? session.customer.features : {};
   if (saved()) {
@@ -245,6 +250,7 @@ function saved() {
 }
 
 function panelOf(name) {
+  if (REDIRECTS.includes(name)) return 'panel-redirect';
   return get('panel-' + name) ? 'panel-' + name : 'panel-other';
 }
 

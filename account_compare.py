@@ -1,0 +1,285 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import datetime as dt
+import logging
+import time
+from collections import defaultdict
+
+from trytond import backend
+from trytond.model import fields
+from trytond.pool import Pool, PoolMeta
+from trytond.tools import grouped_slice
+from trytond.transaction import Transaction, TransactionError
+
+from .amount import from_stripe
+from .common import attempt, from_timestamp, to_timestamp
+from .gateway import StripeDenied, StripeFailure, StripeUnavailable
+from .refund_create import METADATA, STATES
+from .taken import of_disputes
+
+PAGE = 100
+EVERY = dt.timedelta(days=1)
+# When a permission was missing
+AGAIN = dt.timedelta(hours=1)
+# A refund may fail up to 30 days after it was created
+# https://docs.stripe.com/refunds#failed-refunds
+REFUNDS = dt.timedelta(days=35)
+# The bank may decide, and change its mind, months later. There are few
+# https://docs.stripe.com/disputes/how-disputes-work
+DISPUTES = dt.timedelta(days=365)
+# How often Stripe may be silent before the others are left for later
+SILENCES = 3
+
+logger = logging.getLogger(__name__)
+
+
+class Account(metaclass=PoolMeta):
+    """Compare once a day what changed at Stripe with what is known here.
+
+    Stripe may fail to make an event. What is listed is compared without
+    another request, only what differs is read.
+    Source: https://docs.stripe.com/webhooks/process-undelivered-events
+    """
+    __name__ = 'account.payment.stripe.account'
+
+    compared_at = fields.Timestamp(
+        "Compared at", readonly=True,
+        states={
+            'invisible': True,
+            },
+        help="When the refunds and disputes were last compared "
+        "with those at Stripe.")
+
+    @classmethod
+    def copy(cls, accounts, default=None):
+        default = default.copy() if default is not None else {}
+        default.setdefault('compared_at')
+        return super().copy(accounts, default=default)
+
+    @property
+    def stripe_now(self):
+        "The UTC datetime of Stripe's clock, or else of the server's"
+        at = self.gateway.answered_at
+        return from_timestamp(
+            at.last if at is not None else int(time.time()))
+
+    @property
+    def is_compare_due(self):
+        return not (
+            self.compared_at
+            and dt.timedelta(0) <= self.stripe_now - self.compared_at < EVERY)
+
+    @classmethod
+    def compare(cls, accounts):
+        """Bring the payments and refunds which are not as Stripe lists them to
+        what Stripe says.
+
+        Commits payment by payment, those that fail do not undo others.
+        """
+        for account_id in list(map(int, accounts)):
+            account = cls(account_id)
+            now = account.stripe_now
+            since = time.monotonic()
+            done, forbidden = True, False
+            for compare in [cls._compare_refunds, cls._compare_disputes]:
+                try:
+                    compare(account_id, now)
+                except (TransactionError, backend.DatabaseOperationalError):
+                    raise
+                except StripeFailure as e:
+                    logger.warning(
+                        "can not compare account %s: %s (%s)",
+                        account_id, e.code, e.request_id)
+                    if isinstance(e, StripeDenied):
+                        attempt(cls.note_denied, [cls(account_id)], e)
+                    # A permission may be missing for good
+                    done &= e.forbidden
+                    forbidden |= e.forbidden
+                except Exception:
+                    Transaction().rollback()
+                    logger.exception("can not compare account %s", account_id)
+            if done:
+                attempt(
+                    cls._note_compared, account_id,
+                    now - EVERY + AGAIN if forbidden else now, since)
+
+    @classmethod
+    def _note_compared(cls, account_id, at, since):
+        account = cls(account_id)
+        cls.write([account], {'compared_at': at})
+        cls.note_accepted([account], since)
+
+    @classmethod
+    def _compare_refunds(cls, account_id, now):
+        refunds = defaultdict(dict)
+        for refund in _listed(cls(account_id).gateway.refunds, now - REFUNDS):
+            refunds[_paid_by(refund)][refund['id']] = {
+                n: refund.get(n) for n in ['amount', 'created', 'status']
+                } | {'key': (refund.get('metadata') or {}).get(METADATA)}
+        cls._compare_with(account_id, refunds, cls._different_refunds)
+
+    @classmethod
+    def _compare_disputes(cls, account_id, now):
+        disputes = defaultdict(list)
+        for dispute in _listed(
+                cls(account_id).gateway.disputes, now - DISPUTES):
+            # Without the evidence, which may be much
+            disputes[_paid_by(dispute)].append({
+                    n: dispute.get(n) for n in [
+                        'amount', 'currency', 'status',
+                        'balance_transactions']})
+        cls._compare_with(
+            account_id, disputes, cls._different_disputes, disputed=True)
+
+    @classmethod
+    def _compare_with(cls, account_id, listed, different, disputed=False):
+        """Apply what Stripe says of the payments that are different.
+
+        listed: what is listed of each (intent, charge).
+        different: gets a dictionary of it by payment and yields the ids of
+        payments with the ids of Stripe's refunds to be updated.
+        disputed: if the payments are disputed.
+        """
+        # Those that became known while it was listed are not different
+        Transaction().commit()
+        silences = 0
+        for keys in grouped_slice(list(listed), 500):
+            payments = cls._payments_of(account_id, list(keys))
+            found = list(different({
+                        p: listed[k] for k, ps in payments.items()
+                        for p in ps}))
+            for payment_id, refund_ids in found:
+                try:
+                    cls._apply_compared(payment_id, refund_ids, disputed)
+                except TransactionError:
+                    raise
+                except StripeFailure as e:
+                    logger.warning(
+                        "payment %s is not as at Stripe: %s (%s)",
+                        payment_id, e.code, e.request_id)
+                    silences += isinstance(e, StripeUnavailable)
+                    # The same for all others
+                    if isinstance(e, StripeDenied) or silences == SILENCES:
+                        raise
+                except Exception:
+                    # It must not stop the others
+                    logger.exception(
+                        "payment %s is not as at Stripe", payment_id)
+                else:
+                    logger.info(
+                        "payment %s was not as at Stripe", payment_id)
+
+    @classmethod
+    def _payments_of(cls, account_id, keys):
+        "Return the lists of payments of the account by (intent, charge)"
+        Payment = Pool().get('account.payment')
+        payments = defaultdict(list)
+        for name, position in [
+                ('stripe_payment_intent_id', 0), ('stripe_charge_id', 1)]:
+            by_id = {
+                k[position]: k for k in keys
+                if k[position] and k not in payments}
+            if not by_id:
+                continue
+            for payment in Payment.search([
+                        (name, 'in', list(by_id)),
+                        ], order=[('id', 'ASC')]):
+                if payment.journal.stripe_account.id == account_id:
+                    payments[by_id[getattr(payment, name)]].append(payment)
+        return payments
+
+    @classmethod
+    def _different_refunds(cls, refunds):
+        Refund = Pool().get('account.payment.stripe.refund')
+        records = defaultdict(list)
+        for record in Refund.search([
+                    ('payment', 'in', [p.id for p in refunds]),
+                    ('state', '!=', 'draft'),
+                    ], order=[]):
+            records[record.payment].append(record)
+        for payment, listed in refunds.items():
+            changed = {
+                id_ for id_, refund in listed.items()
+                for record in records[payment]
+                if (record.stripe_refund_id == id_
+                    or (refund['key']
+                        and record.stripe_idempotency_key == refund['key']))
+                and (record.stripe_refund_id != id_
+                    or record.state != STATES.get(
+                        refund['status'], 'processing'))}
+            if changed or cls._is_other_sum(
+                    payment, listed, records[payment]):
+                yield payment.id, changed
+
+    @staticmethod
+    def _is_other_sum(payment, listed, records):
+        "Return if the refunds that are known of the payment are not those"
+        known = payment.stripe_refunded_amount
+        if known is None or not payment.stripe_state_at:
+            return True
+        if any(r['created'] > to_timestamp(payment.stripe_state_at)
+                for r in listed.values()):
+            return True
+        sum_ = from_stripe(sum(
+                r['amount'] for r in listed.values()
+                if r['status'] == 'succeeded'), payment.currency.code)
+        # Those which are too old to be listed
+        sum_ += sum(
+            r.amount for r in records
+            if r.state == 'succeeded'
+            and r.stripe_refund_id
+            and r.stripe_refund_id not in listed)
+        if known > sum_:
+            # By older ones that were made in Stripe's dashboard, unless
+            # one has failed
+            return any(
+                STATES.get(r['status']) == 'failed' for r in listed.values())
+        return known < sum_
+
+    @classmethod
+    def _different_disputes(cls, disputes):
+        for payment, listed in disputes.items():
+            lost, at_risk, shown = of_disputes(listed)
+            code = payment.currency.code
+            if (payment.stripe_lost_amount != from_stripe(lost, code)
+                    or payment.stripe_disputed_amount != from_stripe(
+                        at_risk, code)
+                    or payment.stripe_dispute_status != shown['status']):
+                yield payment.id, []
+
+    @classmethod
+    def _apply_compared(cls, payment_id, refund_ids, disputed):
+        """Apply what Stripe says of the payment and of the refunds.
+
+        Commits.
+        """
+        pool = Pool()
+        Payment = pool.get('account.payment')
+        Refund = pool.get('account.payment.stripe.refund')
+
+        def apply():
+            for payment in Payment.stripe_lock([payment_id]):
+                payment.stripe_apply(
+                    payment.stripe_read(disputed), sure=True)
+                for refund_id in refund_ids:
+                    Refund.stripe_update([payment], refund_id)
+        attempt(apply)
+
+
+def _listed(service, since):
+    "Yield the dictionaries of what was created since then, newest first"
+    params = {
+        'created': {'gte': to_timestamp(since)},
+        'limit': PAGE,
+        }
+    page = service.list(**params)
+    while True:
+        yield from page['data']
+        if not page['has_more']:
+            break
+        page = service.list(starting_after=page['data'][-1]['id'], **params)
+
+
+def _paid_by(object_):
+    "Return the ids of the intent and of the charge of the dictionary"
+    return object_.get('payment_intent'), object_.get('charge')

@@ -1,0 +1,74 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import hmac
+import json
+
+import stripe
+
+from trytond.model import dualmethod
+from trytond.pool import Pool, PoolMeta
+
+from .common import is_key
+from .inquiry import inquire
+
+
+class Account(metaclass=PoolMeta):
+    "Receive what is posted to the webhook"
+    __name__ = 'account.payment.stripe.account'
+
+    @classmethod
+    def from_identifier(cls, identifier):
+        "Return the account of the webhook identifier or None"
+        if not is_key(identifier):
+            return
+        holders = cls.webhook_identifier.holders(cls, identifier)
+        for account in cls.search([('id', 'in', holders)]):
+            if hmac.compare_digest(
+                    account.webhook_identifier.encode(), identifier.encode()):
+                return account
+
+    def read_webhook(self, body, signature):
+        """Return the dictionary of the event posted to the webhook and None,
+        or the function that returns what Stripe says of it.
+
+        The function needs no transaction, and raises ValueError if Stripe
+        does not know the event, StripeFailure if it can not answer and
+        InquiryLimit if it has been asked too often.
+        body: the bytes as received.
+        Raises ValueError if it is not an event that Stripe sent.
+        Source: https://docs.stripe.com/webhooks#verify-events
+        """
+        Event = Pool().get('account.payment.stripe.event')
+        secret = self.webhook_signing_secret
+        try:
+            body = body.decode('utf-8')
+            if secret:
+                stripe.WebhookSignature.verify_header(
+                    body, signature or '', secret,
+                    tolerance=stripe.Webhook.DEFAULT_TOLERANCE)
+            event = json.loads(body)
+            Event.check(event)
+        except (stripe.SignatureVerificationError,
+                ValueError, TypeError, KeyError, RecursionError):
+            raise ValueError("Not an event of Stripe") from None
+        known = not secret and Event.search_known(self, [event])
+        if secret or any(e.state == 'applied' for e in known.values()):
+            return event, None
+        # Anybody could have posted it
+        gateway = self.quick_gateway
+        return event, lambda: inquire(gateway, event['id'])
+
+    @dualmethod
+    def webhook(cls, accounts, event):
+        """Apply the event once on the records of the accounts.
+
+        event: the dictionary of a Stripe event.
+        Return True when it is applied, False if it must be sent again and
+        None if it is of no interest.
+        Commits.
+        """
+        Event = Pool().get('account.payment.stripe.event')
+        results = {
+            Event.receive_alone(account, event)
+            for account in accounts} - {None}
+        return all(results) if results else None

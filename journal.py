@@ -1,0 +1,101 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+from trytond.i18n import gettext
+from trytond.model import fields
+from trytond.pool import Pool, PoolMeta
+from trytond.pyson import Eval
+from trytond.transaction import without_check_access
+
+from .amount import is_code, unit
+from .exceptions import StripeCurrencyError
+
+
+class Journal(metaclass=PoolMeta):
+    __name__ = 'account.payment.journal'
+
+    stripe_account = fields.Many2One(
+        'account.payment.stripe.account', "Stripe Account",
+        ondelete='RESTRICT',
+        states={
+            'required': Eval('process_method') == 'stripe',
+            'invisible': Eval('process_method') != 'stripe',
+            })
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        stripe_method = ('stripe', "Stripe")
+        if stripe_method not in cls.process_method.selection:
+            cls.process_method.selection.append(stripe_method)
+
+    @fields.depends('process_method', 'currency')
+    def on_change_notify(self):
+        notifications = super().on_change_notify()
+        if self.process_method == 'stripe' and self.currency:
+            smallest = unit(self.currency.code)
+            if self.currency.digits < -smallest.as_tuple().exponent:
+                notifications.append(('warning', gettext(
+                            'account_payment_stripe.msg_journal_digits',
+                            currency=self.currency.rec_name,
+                            unit=smallest)))
+        return notifications
+
+    @classmethod
+    def validate_fields(cls, journals, field_names):
+        super().validate_fields(journals, field_names)
+        cls._check_stripe_code(journals, field_names)
+
+    @classmethod
+    def _check_stripe_code(cls, journals, field_names):
+        if field_names and not (field_names & {'process_method', 'currency'}):
+            return
+        for journal in journals:
+            if (journal.process_method == 'stripe'
+                    and not is_code(journal.currency.code)):
+                raise StripeCurrencyError(gettext(
+                        'account_payment_stripe.msg_journal_code',
+                        journal=journal.rec_name,
+                        code=journal.currency.code))
+
+    @classmethod
+    def check_modification(cls, mode, journals, values=None, external=False):
+        super().check_modification(
+            mode, journals, values=values, external=external)
+        if mode == 'write' and 'currency' in values:
+            cls._check_stripe_currency([
+                    j for j in journals
+                    if j.currency.id != values['currency']])
+
+    @classmethod
+    @without_check_access
+    def _check_stripe_currency(cls, journals):
+        "What is at Stripe would be taken for the same in another currency"
+        Payment = Pool().get('account.payment')
+        payments = journals and Payment.search([
+                ('journal', 'in', [j.id for j in journals]),
+                ['OR',
+                    ('stripe_payment_intent_id', '!=', None),
+                    ('stripe_charge_id', '!=', None),
+                    ],
+                ], limit=1)
+        for payment in payments:
+            raise StripeCurrencyError(gettext(
+                    'account_payment_stripe.msg_journal_currency',
+                    journal=payment.journal.rec_name,
+                    currency=payment.currency.rec_name,
+                    payment=payment.rec_name))
+
+
+class Group(metaclass=PoolMeta):
+    __name__ = 'account.payment.group'
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        cls._buttons['succeed']['invisible'] |= (
+            Eval('process_method') == 'stripe')
+
+    def process_stripe(self):
+        "Raise ProcessError if a payment has nothing to pay with"
+        for payment in self.payments:
+            payment.process_stripe()

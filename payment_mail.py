@@ -1,0 +1,210 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+import logging
+import smtplib
+import time
+from email.headerregistry import Address
+from urllib.parse import parse_qs, urlsplit
+
+from sql import Literal
+
+from trytond import config
+from trytond.i18n import gettext
+from trytond.pool import Pool, PoolMeta
+from trytond.report import get_email
+from trytond.sendmail import get_smtp_server, send_message
+from trytond.transaction import Transaction
+
+from .common import attempt, new_key
+
+# In seconds, for the mail server to answer and for a run to send
+TIMEOUT = 10
+AT_MOST = 60
+
+logger = logging.getLogger(__name__)
+
+
+class Payment(metaclass=PoolMeta):
+    """Ask the payer by e-mail to pay at the checkout page.
+
+    Nothing of it is part of the transaction that stores what Stripe said: that
+    only marks the payment.
+    """
+    __name__ = 'account.payment'
+
+    @classmethod
+    def stripe_mail(cls, payments=None):
+        """Send the link of the checkout page to the payers of the payments,
+        or all payments, that are marked for it.
+
+        What cannot be sent is said on the payment, unless it is the mail
+        server that does not answer: then they are sent later.
+        Commits payment by payment, raises nothing.
+        """
+        ends = time.monotonic() + AT_MOST
+        server = None
+        try:
+            for id_ in attempt(cls._stripe_marked, payments):
+                message = cls._stripe_take_mail(id_)
+                if not message:
+                    continue
+                try:
+                    server = server or get_smtp_server(_uri(), strict=True)
+                except Exception as e:
+                    cls._stripe_mail_later(id_, e)
+                    break
+                try:
+                    server = send_message(message, server=server, strict=True)
+                except _REFUSED as e:
+                    cls._stripe_note_mail(id_, _text(e))
+                    server.close()
+                    server = None
+                except Exception as e:
+                    cls._stripe_mail_later(id_, e)
+                    break
+                if time.monotonic() > ends:
+                    break
+        except Exception:
+            # Payments are charged whatever happens to their e-mails
+            logger.exception("cannot send the e-mails of payments")
+        finally:
+            if server:
+                server.close()
+
+    @classmethod
+    def stripe_queue_mail(cls, payments):
+        """Queue the e-mails of those of the payments that are marked for it.
+
+        Commits before, what Stripe said of them.
+        """
+        if marked := [p for p in payments if p.stripe_to_mail]:
+            attempt(lambda: cls.__queue__.stripe_mail(marked))
+
+    @classmethod
+    def _stripe_mail_later(cls, id_, error):
+        "Mark the payment again, as the mail server does not answer"
+        logger.warning("cannot send e-mails: %s", error)
+        attempt(cls._stripe_mark, id_, True)
+
+    @classmethod
+    def _stripe_marked(cls, payments=None):
+        "Return the ids of the payments that wait for their e-mail"
+        table = cls.__table__()
+        where = table.stripe_to_mail == Literal(True)
+        if payments is not None:
+            where &= table.id.in_([int(p) for p in payments] or [-1])
+        cursor = Transaction().connection.cursor()
+        cursor.execute(*table.select(table.id, where=where))
+        return [id_ for id_, in cursor]
+
+    @classmethod
+    def _stripe_mark(cls, id_, value):
+        "Mark the payment for an e-mail or not, return if it was otherwise"
+        for payment in cls.stripe_lock([id_]):
+            changed = bool(payment.stripe_to_mail) != value
+            payment.stripe_store(stripe_to_mail=value)
+            return changed
+
+    @classmethod
+    def _stripe_take_mail(cls, id_):
+        "Return the message of the payment, that nobody else sends, or None"
+        try:
+            if attempt(cls._stripe_mark, id_, False):
+                return attempt(cls._stripe_mail_message, id_)
+        except _MailError as e:
+            cls._stripe_note_mail(id_, str(e))
+        except Exception as e:
+            # The report may be one of the company
+            logger.exception("cannot write the e-mail of payment %s", id_)
+            cls._stripe_note_mail(id_, e.__class__.__name__)
+
+    @classmethod
+    def _stripe_note_mail(cls, id_, error):
+        "Show on the payment why the payer has got no e-mail"
+        logger.warning("no e-mail for payment %s: %s", id_, error)
+
+        def note():
+            for payment in cls.stripe_lock([id_]):
+                payment.stripe_store(stripe_mail_error=error)
+        attempt(note)
+
+    @classmethod
+    def _stripe_mail_message(cls, id_):
+        """Return the message to the payer, None if it is not needed anymore.
+
+        Raises _MailError, in words, if there is nobody to send it to.
+        """
+        pool = Pool()
+        ActionReport = pool.get('ir.action.report')
+        ModelData = pool.get('ir.model.data')
+        Lang = pool.get('ir.lang')
+        payments = cls.stripe_lock([id_])
+        if not payments or payments[0].stripe_waiting_for != 'payer':
+            return
+        payment, = payments
+        addresses = payment._stripe_mail_addresses()
+        payment.stripe_store(
+            stripe_checkout_id=payment.stripe_checkout_id or new_key(),
+            stripe_mail_error=None)
+        language = payment.stripe_language or Lang.get()
+        report = ActionReport(ModelData.get_id(
+                'account_payment_stripe', 'report_email_checkout'))
+        # Whoever charges it may not be allowed to read it, and the host that a
+        # request names is not always ours
+        request = Transaction().context.get('_request') or {}
+        with Transaction().set_user(0), \
+                Transaction().set_context(
+                    language=language.code,
+                    _request={'is_secure': request.get('is_secure')}):
+            message, title = get_email(report, payment, [language])
+        message['From'] = config.get('email', 'from')
+        message['To'] = addresses
+        message['Subject'] = title
+        return message
+
+    def _stripe_mail_addresses(self):
+        addresses = []
+        for address in self.stripe_email_addresses():
+            try:
+                addresses.append(Address(addr_spec=address.strip()))
+            except Exception:
+                # The parser stumbles over some instead of refusing them
+                raise _MailError(gettext(
+                        'account_payment_stripe.msg_email_invalid',
+                        address=address)) from None
+        if not addresses:
+            raise _MailError(gettext(
+                    'account_payment_stripe.msg_email_missing',
+                    party=self.party.rec_name))
+        return addresses
+
+    def stripe_email_addresses(self):
+        "Return the addresses of those who are asked to pay"
+        return [self.party.email] if self.party.email else []
+
+
+class _MailError(Exception):
+    "There is nobody to send the e-mail to"
+
+
+# The mail server is right to refuse them each time
+_REFUSED = (
+    smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError,
+    smtplib.SMTPNotSupportedError, ValueError, UnicodeError)
+
+
+def _text(error):
+    "Return what the mail server said"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return '; '.join(
+            '%s: %s' % (address, answer[1].decode(errors='replace'))
+            for address, answer in error.recipients.items())
+    return str(error)
+
+
+def _uri():
+    "Return the URI of the mail server, which is not waited for without end"
+    uri = config.get('email', 'uri')
+    if 'timeout' in parse_qs(urlsplit(uri).query):
+        return uri
+    return '%s%stimeout=%d' % (uri, '&' if '?' in uri else '?', TIMEOUT)

@@ -1,0 +1,253 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""A database that is restored from a backup, and then used."""
+from decimal import Decimal
+
+from trytond.modules.account_payment_stripe.exceptions import (
+    PaymentPaidError, StripeError)
+from trytond.pool import Pool
+from trytond.transaction import Transaction
+
+from .restore_case import RestoreCase
+
+
+class RestoreEditTestCase(RestoreCase):
+    "Test what is edited after a restore is not paid twice"
+
+    # If Stripe still knows the idempotency keys
+    at_once = False
+
+    def paid(self, **values):
+        "Return a payment that is restored and was paid on its page"
+        if self.at_once:
+            self.keep_keys()
+        return self.paid_on_page(**values)
+
+    def keep_keys(self):
+        "The backup is of a moment ago, nobody notices the gap"
+        def backup(record):
+            return RestoreCase.backup(self, record, days=0)
+        self.backup = backup
+
+    def charge_all(self):
+        with self.transaction():
+            Pool().get('account.payment').stripe_charge()
+
+    def test_edited_then_opened(self):
+        "Test the page of a payment that was edited tells that it is paid"
+        payment = self.paid()
+        with self.transaction():
+            payment = self.reload(payment)
+            payment.reference_type = None
+            payment.reference = "Edited"
+            payment.save()
+        with self.transaction():
+            payment = self.reload(payment)
+            payment.stripe_checkout([payment])
+            self.assertEqual(payment.stripe_checkout_result, 'succeeded')
+        self.fetch()
+        self.assertPaidOnce(payment)
+
+    def test_processed_with_saved_card(self):
+        "Test a payment that was paid is not charged with a saved card"
+        with self.transaction():
+            customer, method = self.create_customer()
+        payment = self.paid()
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.reload(payment)
+            payment.stripe_customer = customer
+            payment.stripe_customer_payment_method = method
+            payment.save()
+            Payment.process([payment])
+        for _ in range(3):
+            with self.transaction():
+                payment = self.reload(payment)
+                payment.stripe_store(stripe_try_at=None)
+            self.charge_all()
+        self.assertPaidOnce(payment)
+
+    def test_draft_then_processed(self):
+        "Test a payment that was paid is not charged after another draft"
+        with self.transaction():
+            customer, method = self.create_customer()
+        payment = self.paid()
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.reload(payment)
+            try:
+                Payment.draft([payment])
+            except PaymentPaidError:
+                Transaction().rollback()
+        with self.transaction():
+            payment = self.reload(payment)
+            if payment.state == 'draft':
+                payment.stripe_customer = customer
+                payment.stripe_customer_payment_method = method
+                payment.save()
+                Payment.submit([payment])
+                Payment.process([payment])
+        for _ in range(3):
+            with self.transaction():
+                self.reload(payment).stripe_store(stripe_try_at=None)
+            self.charge_all()
+        self.assertPaidOnce(payment)
+
+    def test_open_tab(self):
+        "Test the page that is still open cannot pay after the card"
+        with self.transaction():
+            customer, method = self.create_customer()
+            if self.at_once:
+                self.keep_keys()
+            Payment = Pool().get('account.payment')
+            payment, restore = self.submitted()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        restore()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertIsNone(payment.stripe_payment_intent_id)
+            payment.stripe_customer = customer
+            payment.stripe_customer_payment_method = method
+            payment.save()
+            Payment.process([payment])
+        with self.transaction():
+            self.reload(payment).stripe_store(stripe_try_at=None)
+        self.charge_all()
+        self.assertPaidOnce(payment)
+        with self.assertRaises(Exception):
+            self.world.pay(intent)
+        self.assertPaidOnce(payment)
+
+    def test_refund_edited(self):
+        "Test a refund that was sent is not sent with another amount"
+        with self.transaction():
+            pool = Pool()
+            Payment = pool.get('account.payment')
+            Refund = pool.get('account.payment.stripe.refund')
+            payment = self.create_payment(
+                stripe_token='tok_visa', stripe_chargeable=True)
+            Payment.process([payment])
+        if self.at_once:
+            self.keep_keys()
+        with self.transaction():
+            refund, = Refund.create([{'payment': payment.id, 'amount': 20}])
+            Transaction().commit()
+            restores = [self.backup(refund), self.backup(payment)]
+            Refund.submit([refund])
+            Refund.approve([refund])
+        with self.transaction():
+            self.assertEqual(Refund(refund.id).state, 'succeeded')
+        for restore in restores:
+            restore()
+        with self.transaction():
+            refund = Refund(refund.id)
+            self.assertEqual(refund.state, 'draft')
+            refund.amount = Decimal('15.00')
+            refund.save()
+            Refund.submit([refund])
+            Refund.approve([refund])
+        with self.transaction():
+            refund = Refund(refund.id)
+            self.assertEqual(refund.state, 'succeeded')
+            self.assertEqual(refund.amount, Decimal('20.00'))
+            self.assertEqual(self.reload(payment).amount, Decimal('22.00'))
+        self.assertEqual(
+            [m['amount'] for m in self.world.ledger()], [4200, -2000])
+
+
+class RestoreAtOnceTestCase(RestoreEditTestCase):
+    "Test the same as long as Stripe knows the idempotency keys"
+    at_once = True
+
+    def test_search_late(self):
+        "Test nothing is charged until the search finds what there is"
+        with self.transaction():
+            customer, method = self.create_customer()
+        payment = self.paid()
+        self.world.settings.search_delay = 10 ** 6
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.reload(payment)
+            payment.stripe_customer = customer
+            payment.stripe_customer_payment_method = method
+            payment.save()
+            Payment.process([payment])
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'processing')
+            self.assertEqual(payment.stripe_waiting_for, 'check')
+            payment.stripe_store(stripe_try_at=None)
+        self.charge_all()
+        with self.transaction():
+            self.assertIsNone(self.reload(payment).stripe_payment_intent_id)
+            with self.assertRaises(StripeError):
+                Payment.stripe_checkout([self.reload(payment)])
+        self.world.settings.search_delay = 0
+        with self.transaction():
+            self.reload(payment).stripe_store(stripe_try_at=None)
+        self.charge_all()
+        self.assertPaidOnce(payment)
+
+
+class FormerIntentTestCase(RestoreCase):
+    "Test an intent that another module made forget is not skipped"
+
+    def test_new_token(self):
+        "Test a new token after the page made an intent is charged at once"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        with self.transaction():
+            payment = self.reload(payment)
+            Payment.write([payment], {
+                    'stripe_payment_intent_id': None,
+                    'stripe_token': 'tok_visa',
+                    'stripe_chargeable': True,
+                    })
+            Payment.process([payment])
+        self.assertPaidOnce(payment)
+        with self.assertRaises(Exception):
+            self.world.pay(intent)
+
+    def test_paid_meanwhile(self):
+        "Test it is not charged if the page was paid"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        with self.transaction():
+            Payment.write([self.reload(payment)], {
+                    'stripe_payment_intent_id': None,
+                    'stripe_token': 'tok_visa',
+                    'stripe_chargeable': True,
+                    })
+        self.world.pay(intent)
+        with self.transaction():
+            Payment.process([self.reload(payment)])
+        self.assertPaidOnce(payment)
+
+    def test_other_token(self):
+        "Test the payment method of a former token is not charged"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            self.simulator.faults.add(
+                'drop_before', 'POST /v1/payment_intents')
+            payment = self.create_payment(
+                stripe_token='tok_visa', stripe_chargeable=True)
+            Payment.process([payment])
+        self.simulator.faults.clear()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertTrue(payment.stripe_payment_method_id)
+            Payment.write([payment], {'stripe_token': 'tok_mastercard'})
+            payment.stripe_store(stripe_try_at=None)
+        with self.transaction():
+            Payment.stripe_charge()
+        self.assertPaidOnce(payment)
+        charge, = self.world.objects('charge').values()
+        self.assertEqual(
+            charge['payment_method_details']['card']['brand'], 'mastercard')
