@@ -46,6 +46,8 @@ TESTS = [
     MODULE + '.tests.test_inquiry.InquiryTestCase',
     MODULE + '.tests.test_inquiry.PageTestCase',
     MODULE + '.tests.test_access.ClientMethodsTestCase',
+    MODULE + '.tests.test_customer_owner.OwnerTestCase',
+    MODULE + '.tests.test_customer_setup.SetupTestCase',
     ]
 LEFT_OUT = shutil.ignore_patterns(
     '.git', '.cache', '.venv', '__pycache__', '*.egg-info', 'build')
@@ -493,6 +495,47 @@ MUTATIONS = {
                 "        except _MailError as e:\n"
                 "            attempt(cls._stripe_mark, id_, True)\n")],
         ['test_bad_address']),
+    # customer
+    'use a customer of whoever': ('customer_owner.py', [
+            ("                and self.stripe_owned_id == "
+                "self.stripe_customer_id):", "                ):")],
+        ['test_double_is_charged']),
+    'not ask whose a customer is': ('customer_owner.py', [
+            ("            elif not customer._is_owner(found):",
+                "            elif False:")],
+        ['test_double_is_updated', 'test_somebody_elses_is_deleted']),
+    'take the customer of another company': ('customer_owner.py', [
+            ("                        or other.party != customer.party):",
+                "                        ):")],
+        ['test_same_id_is_refused']),
+    'delete what another record uses': ('customer_sync.py', [
+            ("        if not others:", "        if True:")],
+        ['test_double_of_the_same_party_is_deleted']),
+    'forget what other keys do not know': ('customer_sync.py', [
+            ("                if e.code != NOT_OWNED and not "
+                "(e.missing and found):", "                if False:")],
+        ['test_other_keys']),
+    'keep a customer that is deleted': ('customer_owner.py', [
+            ("            elif found.get('deleted'):",
+                "            elif False:")],
+        ['test_deleted_and_made_again']),
+    'attach what is used once': ('sources.py', [
+            ("            if generated:", "            if False:")],
+        ['test_bank']),
+    'tell that it is saved though it is not': ('customer_checkout.py', [
+            ("                customer.stripe_setup_refused = failed",
+                "                customer.stripe_setup_refused = False")],
+        ['test_refused']),
+    'insist on an e-mail address': ('customer_sync.py', [
+            ("            if name in party:", "            if False:")],
+        ['test_refused_email']),
+    'leave the name of a replaced party': ('customer_sync.py', [
+            ("        if mode == 'write' and 'party' in field_names:",
+                "        if False:")],
+        ['test_replaced_party']),
+    'look all the time at what nobody finishes': ('customer_checkout.py', [
+            ("condition &= cls.stripe_due(table)\n", "pass\n")],
+        ['test_unfinished']),
     }
 
 
