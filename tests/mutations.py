@@ -339,11 +339,10 @@ MUTATIONS = {
         ['test_hosts', 'test_hostile_link']),
     'the session of the customer of the record (28)': (
         'payment_checkout.py', [
-            ("        if not intent['customer']:\n            return\n",
-                "        intent['customer'] = (\n"
-                "            self.stripe_customer.stripe_customer_id\n"
-                "            if self.stripe_customer else None)\n"
-                "        if not intent['customer']:\n            return\n")],
+            ("self.stripe_session_params(intent['customer'])",
+                "self.stripe_session_params(\n"
+                "                    self.stripe_customer.stripe_customer_id)"
+                )],
         ['test_session_of_intent']),
     'refund without a word to the payer (28)': ('refund_create.py', [
             ("        if self.stripe_instructions_email:\n",
