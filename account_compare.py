@@ -184,7 +184,6 @@ class Account(metaclass=PoolMeta):
             for payment in Payment.search([
                         (name, 'in', list(by_id)),
                         ], order=[('id', 'ASC')]):
-                # The journal may have got another account since
                 if payment.stripe_own_account.id == account_id:
                     payments[by_id[getattr(payment, name)]].append(payment)
         return payments

@@ -176,7 +176,8 @@ class Customer(
     def view_attributes(cls):
         return super().view_attributes() + [
             ('/tree', 'visual', If(~Eval('active', True), 'muted',
-                    If(Bool(Eval('stripe_error_message')), 'warning', ''))),
+                    If(Bool(Eval('stripe_error_message'))
+                        | Bool(Eval('stripe_doubles')), 'warning', ''))),
             ]
 
     def get_stripe_payment_methods(self, name):
@@ -241,11 +242,15 @@ class Customer(
             return []
         labels = cache.get(self.id)
         if labels is None:
+            gateway = self.stripe_account.quick_gateway
             try:
+                # It may have to be read only, so what is found is not kept
+                if self.stripe_look_needed and not self._is_owner(
+                        gateway.customers.retrieve(self.stripe_customer_id)):
+                    return []
                 labels = [
-                    (o['id'], label(o)) for o in read(
-                        self.stripe_account.quick_gateway,
-                        self.stripe_customer_id)]
+                    (o['id'], label(o))
+                    for o in read(gateway, self.stripe_customer_id)]
             except StripeFailure as e:
                 logger.warning("can not list what customer %s has: %s (%s)",
                     self.id, e.code, e.request_id)
@@ -267,12 +272,14 @@ class Customer(
         Raises StripeError if Stripe can not be asked.
         """
         for customer in customers:
-            if not customer.stripe_customer_id:
-                continue
             try:
+                if customer.stripe_look_needed:
+                    customer.stripe_look_now()
+                if not customer.stripe_usable_id:
+                    continue
                 fingerprints = read_fingerprints(
                     customer.stripe_account.gateway,
-                    customer.stripe_customer_id)
+                    customer.stripe_usable_id)
             except StripeFailure as e:
                 raise StripeError(gettext(
                         'account_payment_stripe.msg_stripe_failure',
@@ -310,17 +317,19 @@ class SourceDetach(Wizard):
         gateway = customer.stripe_account.gateway
         source = self.ask.source
         try:
+            if customer.stripe_look_needed:
+                customer.stripe_look_now()
             if source.startswith('pm_'):
                 method = gateway.payment_methods.retrieve(source)
                 if method['customer'] not in {
-                        None, customer.stripe_customer_id}:
+                        None, customer.stripe_usable_id}:
                     raise AccessError(gettext(
                             'account_payment_stripe.msg_source_customer',
                             customer=customer.rec_name))
                 gateway.payment_methods.detach(source)
             else:
                 gateway.customers.payment_sources.delete(
-                    customer.stripe_customer_id, source)
+                    customer.stripe_usable_id or '', source)
         except StripeFailure as e:
             raise StripeError(gettext(
                     'account_payment_stripe.msg_stripe_failure',

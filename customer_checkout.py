@@ -1,82 +1,301 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-import logging
+import datetime as dt
+from functools import partial
 
-from trytond.pool import PoolMeta
+from sql import Null
 
+from trytond.i18n import gettext
+from trytond.model import Index, fields
+from trytond.pool import Pool, PoolMeta
+from trytond.transaction import Transaction
+
+from .common import from_timestamp
 from .gateway import StripeKeyReused, StripeRefused
-from .sources import read_owner
-from .state import KNOWN
-from .state import instructions
+from .pace import call_now, paced
+from .run import Run
+from .sources import reusable_method
+from .state import KNOWN, instructions
 
-logger = logging.getLogger(__name__)
+# How long a setup intent is left alone is that many times its age
+PAUSES = 3
+FIRST_PAUSE = dt.timedelta(minutes=15)
+EXPAND = ['latest_attempt']
 
 
 class Customer(metaclass=PoolMeta):
-    "Let the customer save a card at the checkout page"
+    "Let the customer save a payment method at the checkout page"
     __name__ = 'account.payment.stripe.customer'
+    _stripe_longest_pause = dt.timedelta(days=30)
+
+    stripe_setup_refused = fields.Boolean(
+        "Setup Refused", readonly=True,
+        states={
+            'invisible': True,
+            },
+        help="If Stripe refused to attach the last payment method.")
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        t = cls.__table__()
+        cls._sql_indexes.add(
+            Index(
+                t, (t.stripe_try_at, Index.Range()), (t.id, Index.Range()),
+                where=t.stripe_setup_intent_id != Null))
+
+    @classmethod
+    def default_stripe_setup_refused(cls):
+        return False
+
+    @classmethod
+    def copy(cls, customers, default=None):
+        default = default.copy() if default is not None else {}
+        default.setdefault('stripe_setup_refused', False)
+        return super().copy(customers, default=default)
+
+    @classmethod
+    def stripe_intent_update(cls, customers=None):
+        """Attach the payment methods of the setup intents that succeeded and
+        cancel those which are too old.
+
+        Without customers only those which are due, rarely, as the events tell
+        of them.
+        Commits customer by customer.
+        """
+        def where(table):
+            condition = table.stripe_setup_intent_id != Null
+            if customers is None:
+                condition &= cls.stripe_due(table)
+            return condition
+        Run(cls, cls._intent_update_one).carry(where, customers)
+
+    @classmethod
+    def _intent_update_one(cls, id_, gateway):
+        customer, = cls.stripe_lock([id_])
+        intent_id = customer.stripe_setup_intent_id
+        if not intent_id:
+            return
+        try:
+            intent = yield paced(
+                gateway.setup_intents.retrieve, intent_id, expand=EXPAND)
+        except StripeRefused as e:
+            if not e.missing or not (
+                    yield from cls._missing(id_, gateway, intent_id)):
+                raise
+            return
+        if intent['status'] == 'succeeded':
+            yield from cls._attach(id_, gateway, intent)
+            yield from cls._find_identical(id_, gateway)
+            return
+        elif intent['status'] == 'canceled':
+            cls._forget_intent(id_, intent_id, close=True)
+            return
+        old = from_timestamp(intent['created']) + (
+            cls(id_).stripe_account.setup_intent_delay)
+        if intent['status'] != 'processing' and old < dt.datetime.now():
+            try:
+                yield paced(gateway.setup_intents.cancel, intent_id)
+            except StripeRefused as e:
+                if not e.unexpected_state:
+                    raise
+                # It has just succeeded, the next run attaches
+            else:
+                cls._forget_intent(id_, intent_id, close=True)
+            return
+        for customer in cls.stripe_lock([id_]):
+            customer._look_later(intent, old)
+
+    def _look_later(self, intent, old):
+        """Leave the unfinished intent alone for a while.
+
+        old: the datetime from which it is too old.
+        """
+        now = dt.datetime.now()
+        pause = max((now - from_timestamp(intent['created'])) * PAUSES,
+            FIRST_PAUSE)
+        if now < old:
+            pause = min(pause, old - now)
+        values = {}
+        if intent['status'] not in KNOWN:
+            values = {
+                'stripe_error_message': gettext(
+                    'account_payment_stripe.msg_stripe_unknown',
+                    word=intent['status']),
+                'stripe_error_code': None,
+                'stripe_error_param': None,
+                }
+        self.stripe_store(**values, stripe_tries=0, stripe_try_at=now + min(
+                pause, self._stripe_longest_pause))
+
+    @classmethod
+    def _missing(cls, id_, gateway, intent_id):
+        """Forget the intent that Stripe does not know, if it knows the
+        customer, so that the keys are those with which it was made.
+
+        Return if it is forgotten.
+        """
+        customer_id = cls(id_).stripe_usable_id
+        if customer_id and (
+                yield paced(gateway.customers.retrieve, customer_id)):
+            cls._forget_intent(id_, intent_id, close=True)
+            return True
+
+    @classmethod
+    def _attach(cls, id_, gateway, intent):
+        """Attach what the intent has set up and forget the intent.
+
+        A refusal is kept on the customer.
+        """
+        method = reusable_method(intent)
+        refused = None
+        try:
+            customer, = cls.stripe_lock([id_])
+            if customer.stripe_look_needed:
+                yield from cls.stripe_look(id_, gateway)
+            if customer_id := cls(id_).stripe_usable_id:
+                try:
+                    # Stripe answers the same when it is attached already
+                    yield paced(
+                        gateway.payment_methods.attach,
+                        method, customer=customer_id)
+                except StripeRefused as e:
+                    # It may have been deleted, then another one is made
+                    if (not e.missing
+                            or (yield from cls.stripe_look(id_, gateway))):
+                        raise
+            customer, = cls.stripe_lock([id_])
+            if not customer.stripe_usable_id:
+                customer.stripe_payment_method_id = method
+                customer.save()
+                refused = yield from cls._create(id_, gateway)
+        except StripeRefused as e:
+            if e.reading:
+                # Stripe does not know it with these keys
+                raise
+            # Once detached, or of a kind that is used once, it is of no use
+            for customer in cls.stripe_lock([id_]):
+                customer.stripe_payment_method_id = None
+                customer.save()
+            cls._forget_intent(id_, intent['id'], e, failed=True)
+        else:
+            cls._forget_intent(id_, intent['id'], refused)
+
+    @classmethod
+    def _forget_intent(
+            cls, id_, intent_id, failure=None, failed=False, close=False):
+        """Forget the intent, once.
+
+        failure: the StripeFailure to show.
+        failed: if nothing has been saved.
+        close: if the page ends.
+        """
+        for customer in cls.stripe_lock([id_]):
+            if customer.stripe_setup_intent_id == intent_id:
+                if close:
+                    # The link must not tell that it succeeded
+                    customer.stripe_store(stripe_checkout_id=None)
+                customer.stripe_setup_intent_id = None
+                customer.stripe_setup_refused = failed
+                customer.stripe_try_at = None
+                customer.stripe_tries = 0
+                # The next intent must be another one
+                customer.stripe_attempt = (customer.stripe_attempt or 0) + 1
+                if failure or not customer._party_refused:
+                    customer.stripe_store(
+                        **customer.stripe_error_values(failure))
+                customer.save()
 
     def _stripe_ensure_intent(self, gateway):
-        if self.stripe_setup_intent_id:
-            intent = gateway.setup_intents.retrieve(
-                self.stripe_setup_intent_id)
-            if intent['status'] == 'succeeded':
-                self._attach_now(gateway, intent)
-            elif intent['status'] == 'canceled':
-                self._end_intent()
-            else:
-                return intent
-        params = {
-            'usage': 'off_session',
-            'automatic_payment_methods': {'enabled': True},
-            'metadata': self.stripe_create_params['metadata'],
-            }
-        if self.stripe_customer_id:
-            params['customer'] = self.stripe_customer_id
+        return call_now(self.__class__._ensure_intent(self.id, gateway))
+
+    @classmethod
+    def _ensure_intent(cls, id_, gateway):
+        "Return the dictionary of the intent of the page"
+        customer, = cls.stripe_lock([id_])
+        intent = None
+        if intent_id := customer.stripe_setup_intent_id:
+            try:
+                intent = yield paced(
+                    gateway.setup_intents.retrieve, intent_id, expand=EXPAND)
+            except StripeRefused as e:
+                if not e.missing or not (
+                        yield from cls._missing(id_, gateway, intent_id)):
+                    raise
+        if intent and intent['status'] == 'succeeded':
+            yield from cls._attach(id_, gateway, intent)
+            intent = None
+        elif intent and intent['status'] == 'canceled':
+            cls._forget_intent(id_, intent_id)
+            intent = None
+        if intent and intent['status'] == 'processing':
+            return intent
+        return (yield from cls._with_customer(
+                id_, gateway,
+                partial(cls._update_intent, intent=intent) if intent
+                else cls._create_intent))
+
+    @classmethod
+    def _with_customer(cls, id_, gateway, steps):
+        "Return what the steps do, after the customer is made at Stripe"
+        for again in [True, False]:
+            if cls(id_).stripe_look_needed:
+                yield from cls.stripe_look(id_, gateway)
+            if not cls(id_).stripe_usable_id:
+                yield from cls._create(id_, gateway)
+            try:
+                return (yield from steps(id_, gateway))
+            except StripeRefused as e:
+                # It may have been deleted, then another one is made
+                if not (again and e.missing and e.param == 'customer'):
+                    raise
+                yield from cls.stripe_look(id_, gateway)
+
+    @classmethod
+    def _create_intent(cls, id_, gateway):
+        customer = cls(id_)
         while True:
             try:
-                intent = gateway.setup_intents.create(
-                    **params,
-                    idempotency_key='%s-setup' % self.stripe_create_key)
+                intent = yield paced(
+                    gateway.setup_intents.create,
+                    usage='off_session',
+                    automatic_payment_methods={'enabled': True},
+                    customer=customer.stripe_usable_id,
+                    metadata=customer.stripe_create_params['metadata'],
+                    idempotency_key='%s-setup' % customer.stripe_create_key)
             except StripeKeyReused:
                 # The former intent has not been shown to anybody
-                self.stripe_attempt = (self.stripe_attempt or 0) + 1
+                customer._next_attempt()
             else:
                 break
-        self.stripe_setup_intent_id = intent['id']
-        self.save()
+        customer, = cls.stripe_lock([id_])
+        customer.stripe_setup_intent_id = intent['id']
+        customer.stripe_setup_refused = False
+        customer.stripe_try_at = None
+        customer.save()
         return intent
 
-    def _attach_now(self, gateway, intent):
-        "Attach what the intent has set up before it is forgotten"
-        method = intent['payment_method']
-        if self.stripe_customer_id:
-            try:
-                gateway.payment_methods.attach(
-                    method, customer=self.stripe_customer_id)
-            except StripeRefused as e:
-                # Once detached, or without its customer, it is of no use
-                logger.warning("can not attach %s to customer %s: %s (%s)",
-                    method, self.id, e.code, e.request_id)
-        elif customer_id := read_owner(gateway, method):
-            # Of a former creation whose answer was lost
-            self.stripe_customer_id = customer_id
-        else:
-            created = gateway.customers.create(
-                **self.stripe_create_params, payment_method=method,
-                idempotency_key=self.stripe_create_key)
-            self.stripe_customer_id = created['id']
-            self.stripe_sent = self._digest(self.stripe_party_params)
-        self._end_intent()
+    @classmethod
+    def _update_intent(cls, id_, gateway, intent):
+        customer = cls(id_)
+        # Whoever opens the page may finish soon
+        customer.stripe_store(stripe_try_at=None)
+        if intent['customer'] != customer.stripe_usable_id and (
+                intent['status'] == 'requires_payment_method'):
+            # Made before the customer was, or for one that is deleted
+            intent = yield paced(
+                gateway.setup_intents.update, intent['id'],
+                customer=customer.stripe_usable_id)
+        return intent
 
     def stripe_end_checkout(self):
         if not self.stripe_setup_intent_id:
             return
         gateway = self.stripe_account.gateway
         intent = gateway.setup_intents.retrieve(
-            self.stripe_setup_intent_id)
+            self.stripe_setup_intent_id, expand=EXPAND)
         if intent['status'] == 'succeeded':
-            self._attach_now(gateway, intent)
+            call_now(self.__class__._attach(self.id, gateway, intent))
             self.__class__.__queue__.find_identical([self])
         elif intent['status'] not in KNOWN:
             return {'result': 'unavailable'}
@@ -95,7 +314,7 @@ class Customer(metaclass=PoolMeta):
     def stripe_checkout_result(self):
         if not self.active:
             return 'closed'
-        elif self.stripe_setup_intent_id:
+        elif self.stripe_setup_intent_id or self.stripe_setup_refused:
             return 'open'
         return 'succeeded'
 
@@ -122,13 +341,10 @@ class Customer(metaclass=PoolMeta):
     @classmethod
     def stripe_on_detached(cls, account, event):
         "The payer may have removed a payment method at the checkout page"
-        before = event['data'].get('previous_attributes') or {}
-        if before.get('customer') and cls.search([
-                    ('stripe_account', '=', account.id),
-                    ('stripe_customer_id', '=', before['customer']),
-                    ], limit=1):
+        customers = cls.stripe_of_event(account, event)
+        if customers:
             cls.clear_stripe_caches()
-            return True
+        return customers
 
     @classmethod
     def stripe_on_setup_intent(cls, account, event):
@@ -138,22 +354,43 @@ class Customer(metaclass=PoolMeta):
                 ('stripe_setup_intent_id', '=', intent_id),
                 ])
         for customer in cls.stripe_lock(customers):
-            customer.stripe_end_checkout()
+            if event['type'] == 'setup_intent.canceled':
+                cls._forget_intent(customer.id, intent_id, close=True)
+            else:
+                customer.stripe_end_checkout()
         return customers
 
     @classmethod
     def stripe_of_event(cls, account, event):
         "Return the customers that the event is about"
         object_ = event['data']['object']
-        name = {
-            'setup_intent': 'stripe_setup_intent_id',
-            'customer': 'stripe_customer_id',
-            }[object_['object']]
+        name, id_ = 'stripe_customer_id', object_['id']
+        if object_['object'] == 'setup_intent':
+            name = 'stripe_setup_intent_id'
+        elif object_['object'] == 'payment_method':
+            # It has been detached from the customer
+            before = event['data'].get('previous_attributes') or {}
+            id_ = before.get('customer')
+        if not id_:
+            return []
         return cls.search([
                 ('stripe_account', '=', account.id),
-                (name, '=', object_['id']),
+                (name, '=', id_),
                 ])
 
+
+class Account(metaclass=PoolMeta):
+    __name__ = 'account.payment.stripe.account'
+
     @classmethod
-    def stripe_on_deleted(cls, account, event):
-        return None
+    def on_modification(cls, mode, accounts, field_names=None):
+        super().on_modification(mode, accounts, field_names=field_names)
+        if mode == 'write' and 'setup_intent_delay' in field_names:
+            Customer = Pool().get('account.payment.stripe.customer')
+            table = Customer.__table__()
+            # It may be time now for what was left alone
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.stripe_try_at], [None],
+                    where=(table.stripe_setup_intent_id != Null)
+                    & fields.SQL_OPERATORS['in'](
+                        table.stripe_account, list(map(int, accounts)))))

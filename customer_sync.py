@@ -6,16 +6,19 @@ import json
 
 from sql import Literal, Null
 
-from trytond.i18n import gettext
 from trytond.model import ModelView
 from trytond.pool import PoolMeta
 from trytond.transaction import Transaction
 
-from .gateway import StripeFailure, StripeRefused
+from .customer_owner import NOT_OWNED
+from .gateway import StripeFailure, StripeKeyReused, StripeRefused
 from .pace import paced
+from .party import PartyChanges
 from .run import Run
 from .sources import read_fingerprints, read_owner
-from .state import KNOWN
+
+# How long a customer waits for the records that use the same at Stripe
+PAUSE = dt.timedelta(days=1)
 
 
 class Customer(metaclass=PoolMeta):
@@ -42,6 +45,12 @@ class Customer(metaclass=PoolMeta):
         return self.stripe_sent != self._digest(self.stripe_party_params)
 
     @property
+    def _party_refused(self):
+        "If the error that is shown is about what Stripe refused of the party"
+        name, _, _ = (self.stripe_error_param or '').partition('[')
+        return name in self.stripe_create_params
+
+    @property
     def stripe_create_params(self):
         params = {k: v for k, v in self.stripe_party_params.items() if v}
         params['metadata'] = {
@@ -63,6 +72,9 @@ class Customer(metaclass=PoolMeta):
             self.id, int(self.create_date.timestamp() * 1e6),
             self.party.id, self.stripe_attempt or 0)
 
+    def _next_attempt(self):
+        self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
+
     @classmethod
     def stripe_create(cls, customers=None):
         """Create at Stripe the customers which have a token but no id.
@@ -78,26 +90,18 @@ class Customer(metaclass=PoolMeta):
         Run(cls, cls._create_one).carry(where, customers)
 
     @classmethod
-    def stripe_intent_update(cls, customers=None):
-        """Attach the payment methods of the setup intents that succeeded and
-        cancel those which are too old.
-
-        Commits customer by customer.
-        """
-        def where(table):
-            return table.stripe_setup_intent_id != Null
-        Run(cls, cls._intent_update_one).carry(where, customers)
-
-    @classmethod
     def stripe_delete(cls, customers=None):
-        """Delete at Stripe the inactive customers.
+        """Delete at Stripe the inactive customers that no other record has.
 
         Commits customer by customer.
         """
         def where(table):
-            return (
+            condition = (
                 (table.stripe_customer_id != Null)
                 & (table.active == Literal(False)))
+            if customers is None:
+                condition &= cls.stripe_due(table)
+            return condition
         Run(cls, cls._delete_one).carry(where, customers)
 
     @classmethod
@@ -138,39 +142,58 @@ class Customer(metaclass=PoolMeta):
 
     @classmethod
     def _create(cls, id_, gateway):
-        "Create the customer at Stripe with its new payment method, if any"
+        """Create the customer at Stripe with its token or new payment method,
+        if any.
+
+        Return the StripeRefused about what is left out of the party, or None.
+        """
         customer = cls(id_)
         params = customer.stripe_create_params
+        party = {k: v for k, v in params.items() if k != 'metadata'}
+        params = {'metadata': params['metadata']}
         sent = cls._digest(customer.stripe_party_params)
-        key = customer.stripe_create_key
-        customer_id = None
-        if customer.stripe_payment_method_id:
-            params['payment_method'] = customer.stripe_payment_method_id
+        created = refused = None
+        method = customer.stripe_payment_method_id
+        if method:
+            params['payment_method'] = method
             # Of a former creation whose answer was lost
-            customer_id = yield paced(
-                gateway.payment_methods.retrieve,
-                gateway, customer.stripe_payment_method_id, func=read_owner)
+            owner = yield paced(
+                gateway.payment_methods.retrieve, gateway, method,
+                func=read_owner)
+            if owner:
+                created = yield paced(gateway.customers.retrieve, owner)
+                sent = None
         elif customer.stripe_token:
             params['source'] = customer.stripe_token
-        if customer_id:
-            sent = None
-        else:
-            created = yield paced(
-                gateway.customers.create, **params, idempotency_key=key)
-            customer_id = created['id']
+        while not created:
+            key = cls(id_).stripe_create_key
+            try:
+                created, refused = yield from _without_refused(
+                    party, lambda left: paced(
+                        gateway.customers.create, **params, **left,
+                        idempotency_key='-without-'.join(
+                            [key, *sorted(party.keys() - left.keys())])))
+            except StripeKeyReused:
+                # What was made under it is not known to anybody
+                cls(id_)._next_attempt()
         customer, = cls.stripe_lock([id_])
-        customer.stripe_customer_id = customer_id
+        if created.get('deleted') or not customer._is_owner(created):
+            # The payment method is of somebody else
+            raise customer._not_owned(created['id'])
+        customer.stripe_customer_id = created['id']
+        customer.stripe_owned_id = created['id']
         customer.stripe_token = None
         customer.stripe_payment_method_id = None
         customer.stripe_sent = sent
-        customer.stripe_store(**customer.stripe_error_values(None))
+        customer.stripe_store(**customer.stripe_error_values(refused))
         customer.save()
-        yield from cls._find_identical(id_, gateway)
+        return refused
 
     @classmethod
     def _find_identical(cls, id_, gateway):
-        customer = cls(id_)
-        customer_id = customer.stripe_customer_id
+        customer_id = cls(id_).stripe_usable_id
+        if not customer_id:
+            return
         try:
             found = yield paced(
                 gateway.customers.payment_methods.list,
@@ -197,115 +220,92 @@ class Customer(metaclass=PoolMeta):
             customer.stripe_payment_method_id = method['id']
             customer.save()
         yield from cls._create(id_, gateway)
-
-    @classmethod
-    def _intent_update_one(cls, id_, gateway):
-        customer, = cls.stripe_lock([id_])
-        intent_id = customer.stripe_setup_intent_id
-        if not intent_id:
-            return
-        try:
-            intent = yield paced(gateway.setup_intents.retrieve, intent_id)
-        except StripeRefused as e:
-            if e.missing:
-                cls._forget_intent(id_, intent_id, close=True)
-                return
-            raise
-        if intent['status'] == 'succeeded':
-            yield from cls._attach(
-                id_, gateway, intent_id, intent['payment_method'])
-        elif intent['status'] == 'canceled':
-            cls._forget_intent(id_, intent_id, close=True)
-        elif (intent['status'] != 'processing'
-                and cls._is_old(intent, cls(id_).stripe_account)):
-            try:
-                yield paced(gateway.setup_intents.cancel, intent_id)
-            except StripeRefused as e:
-                if e.unexpected_state:
-                    # It has just succeeded, the next run attaches
-                    return
-                raise
-            cls._forget_intent(id_, intent_id, close=True)
-        elif intent['status'] not in KNOWN:
-            for customer in cls.stripe_lock([id_]):
-                customer.stripe_store(
-                    stripe_error_message=gettext(
-                        'account_payment_stripe.msg_stripe_unknown',
-                        word=intent['status']),
-                    stripe_error_code=None,
-                    stripe_error_param=None)
-
-    @classmethod
-    def _is_old(cls, intent, account):
-        created = dt.datetime.fromtimestamp(
-            intent['created'], dt.timezone.utc).replace(tzinfo=None)
-        return dt.datetime.now() - created > account.setup_intent_delay
-
-    @classmethod
-    def _attach(cls, id_, gateway, intent_id, method):
-        customer, = cls.stripe_lock([id_])
-        customer_id = customer.stripe_customer_id
-        if customer_id:
-            try:
-                # Stripe answers the same when it is attached already
-                yield paced(
-                    gateway.payment_methods.attach,
-                    method, customer=customer_id)
-            except StripeRefused as e:
-                # Once detached, or without its customer, it is of no use
-                cls._forget_intent(id_, intent_id, close=True)
-                for customer in cls.stripe_lock([id_]):
-                    customer.stripe_store(**customer.stripe_error_values(e))
-                return
-        else:
-            customer.stripe_payment_method_id = method
-            customer.save()
-            yield from cls._create(id_, gateway)
-        cls._forget_intent(id_, intent_id)
-        if customer_id:
-            yield from cls._find_identical(id_, gateway)
-
-    @classmethod
-    def _forget_intent(cls, id_, intent_id, close=False):
-        for customer in cls.stripe_lock([id_]):
-            if customer.stripe_setup_intent_id == intent_id:
-                if close:
-                    # The link must not tell that it succeeded
-                    customer.stripe_store(stripe_checkout_id=None)
-                customer._end_intent()
-
-    def _end_intent(self):
-        "Forget the setup intent and save"
-        self.stripe_setup_intent_id = None
-        # The next intent must be another one
-        self.stripe_attempt = (self.stripe_attempt or 0) + 1
-        self.stripe_store(**self.stripe_error_values(None))
-        self.save()
+        yield from cls._find_identical(id_, gateway)
 
     @classmethod
     def _delete_one(cls, id_, gateway):
         customer_id = cls(id_).stripe_customer_id
-        try:
-            yield paced(gateway.customers.delete, customer_id)
-        except StripeRefused as e:
-            if not e.missing:
-                raise
+        # Two doubles must not leave it to each other
+        customers = cls.stripe_lock(
+            cls._by_stripe_id([customer_id])[customer_id])
+        using = [c for c in customers if c.stripe_customer_id == customer_id]
+        customer, = [c for c in using if c.id == id_] or [None]
+        if not customer:
+            return
+        others = [c for c in using if c != customer]
+        if others and customer.stripe_usable_id and not any(
+                c.stripe_usable_id for c in others):
+            # It is deleted once the others are
+            customer.stripe_store(stripe_try_at=dt.datetime.now() + PAUSE)
+            return
+        if not others:
+            found = None
+            try:
+                found = yield from cls.stripe_look(id_, gateway)
+                if found:
+                    yield paced(gateway.customers.delete, customer_id)
+            except StripeRefused as e:
+                # What is not found may be of the keys that the account had
+                # before, and is looked at later
+                if e.code != NOT_OWNED and not (e.missing and found):
+                    raise
         for customer in cls.stripe_lock([id_]):
-            customer.stripe_token = None
-            customer.stripe_customer_id = None
-            customer.stripe_sent = None
-            customer.save()
+            if customer.stripe_customer_id == customer_id:
+                customer.stripe_token = None
+                customer._forget_stripe_id()
 
     @classmethod
     def _send_one(cls, id_, gateway):
-        customer = cls(id_)
-        params = customer.stripe_party_params
-        if not customer.stripe_has_changed:
+        if not (cls(id_).stripe_customer_id and cls(id_).stripe_has_changed):
             return
-        digest = cls._digest(params)
-        yield paced(
-            gateway.customers.update, customer.stripe_customer_id, **params)
+        found = yield from cls.stripe_look(id_, gateway)
+        if not found:
+            return
+        customer = cls(id_)
+        party = customer.stripe_party_params
+        digest = cls._digest(party)
+        params = {}
+        metadata = customer.stripe_create_params['metadata']
+        if metadata.items() - (found.get('metadata') or {}).items():
+            # It tells whose the customer is
+            params['metadata'] = metadata
+        _, refused = yield from _without_refused(
+            party, lambda left: paced(
+                gateway.customers.update, found['id'], **left, **params))
         for customer in cls.stripe_lock([id_]):
             customer.stripe_sent = digest
-            customer.stripe_store(**customer.stripe_error_values(None))
+            customer.stripe_store(**customer.stripe_error_values(refused))
             customer.save()
+
+    @classmethod
+    def on_modification(cls, mode, customers, field_names=None):
+        super().on_modification(mode, customers, field_names=field_names)
+        if mode == 'write' and 'party' in field_names:
+            # Stripe is told of the other party
+            PartyChanges.add({c.party for c in customers})
+
+
+def _without_refused(party, call):
+    """Yield the calls with the parameters of the party, less and less of
+    them as long as Stripe refuses one.
+
+    Return the answer and the StripeRefused about what was left out, or None.
+    Raises StripeRefused if it is about something else.
+    """
+    party = dict(party)
+    refused = None
+    while True:
+        try:
+            answer = yield call(party)
+        except StripeRefused as e:
+            name = (e.param or '').partition('[')[0]
+            if name in party:
+                del party[name]
+            elif party and not (e.param or e.card or e.missing):
+                # Stripe does not tell which
+                party.clear()
+            else:
+                raise
+            refused = e
+        else:
+            return answer, refused

@@ -16,6 +16,10 @@ class StripeCurrencyError(ValidationError):
     "The currency cannot be, or is not, the one at Stripe"
 
 
+class StripeCustomerError(ValidationError):
+    "The customer at Stripe is already used by another record"
+
+
 class PaymentPaidError(UserError):
     "The payment has been paid meanwhile"
 

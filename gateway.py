@@ -58,6 +58,7 @@ OPERATIONS = {
     'customers.payment_sources.delete': (
         'delete', '/v1/customers/{}/sources/{}'),
     'customers.payment_sources.list': ('get', '/v1/customers/{}/sources'),
+    'customers.retrieve': ('get', '/v1/customers/{}'),
     'customers.update': ('post', '/v1/customers/{}'),
     'disputes.list': ('get', '/v1/disputes'),
     'events.list': ('get', '/v1/events'),
@@ -79,6 +80,7 @@ OPERATIONS = {
     'setup_intents.cancel': ('post', '/v1/setup_intents/{}/cancel'),
     'setup_intents.create': ('post', '/v1/setup_intents'),
     'setup_intents.retrieve': ('get', '/v1/setup_intents/{}'),
+    'setup_intents.update': ('post', '/v1/setup_intents/{}'),
     }
 
 logger = logging.getLogger(__name__)

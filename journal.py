@@ -69,13 +69,17 @@ class Journal(metaclass=PoolMeta):
     @classmethod
     @without_check_access
     def _check_stripe_currency(cls, journals):
-        "What is at Stripe would be taken for the same in another currency"
+        "What is, or may be, at Stripe would be taken for another currency"
         Payment = Pool().get('account.payment')
         payments = journals and Payment.search([
                 ('journal', 'in', [j.id for j in journals]),
                 ['OR',
                     ('stripe_payment_intent_id', '!=', None),
                     ('stripe_charge_id', '!=', None),
+                    [
+                        ('process_method', '=', 'stripe'),
+                        ('state', 'not in', ['draft', 'failed']),
+                        ],
                     ],
                 ], limit=1)
         for payment in payments:

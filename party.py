@@ -32,7 +32,7 @@ class Party(metaclass=PoolMeta):
     def on_modification(cls, mode, parties, field_names=None):
         super().on_modification(mode, parties, field_names=field_names)
         if mode == 'write':
-            _PartyChanges.add(parties)
+            PartyChanges.add(parties)
 
 
 class ContactMechanism(metaclass=PoolMeta):
@@ -42,16 +42,16 @@ class ContactMechanism(metaclass=PoolMeta):
     def on_modification(cls, mode, mechanisms, field_names=None):
         super().on_modification(mode, mechanisms, field_names=field_names)
         if mode in {'create', 'write'}:
-            _PartyChanges.add({m.party for m in mechanisms})
+            PartyChanges.add({m.party for m in mechanisms})
 
     @classmethod
     def on_delete(cls, mechanisms):
         callback = super().on_delete(mechanisms)
-        _PartyChanges.add({m.party for m in mechanisms})
+        PartyChanges.add({m.party for m in mechanisms})
         return callback
 
 
-class _PartyChanges:
+class PartyChanges:
     """Queue once, when the transaction is committed, the update of the
     customers whose parties have changed for Stripe."""
 
@@ -59,7 +59,7 @@ class _PartyChanges:
         self.parties = set()
 
     def __eq__(self, other):
-        return isinstance(other, _PartyChanges)
+        return isinstance(other, PartyChanges)
 
     __hash__ = None
 

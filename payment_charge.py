@@ -89,8 +89,8 @@ class Payment(metaclass=PoolMeta):
             'description': self.stripe_description[:1000],
             'metadata': self.stripe_metadata,
             }
-        if self.stripe_customer and self.stripe_customer.stripe_customer_id:
-            params['customer'] = self.stripe_customer.stripe_customer_id
+        if self.stripe_customer and self.stripe_customer.stripe_usable_id:
+            params['customer'] = self.stripe_customer.stripe_usable_id
         return params
 
     @property
@@ -373,8 +373,8 @@ class Payment(metaclass=PoolMeta):
                 # status tells if it was confirmed
                 params = {'payment_method': payment.stripe_method}
                 customer = payment.stripe_customer
-                if customer and customer.stripe_customer_id:
-                    params['customer'] = customer.stripe_customer_id
+                if customer and customer.stripe_usable_id:
+                    params['customer'] = customer.stripe_usable_id
                 yield paced(
                     gateway.payment_intents.update, state.intent, **params)
                 payment = cls._stripe_hold(id_)

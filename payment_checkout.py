@@ -21,6 +21,8 @@ class Payment(metaclass=PoolMeta):
         if self.stripe_knows() and self.stripe_payment_intent_id:
             intent = gateway.payment_intents.retrieve(
                 self.stripe_payment_intent_id)
+            if self._stripe_customer_is_gone(gateway, intent):
+                return self._stripe_remake_intent(gateway, intent)
             if intent['status'] != 'canceled' or self.state == 'processing':
                 self.stripe_apply(PaymentState.from_intent(
                         intent, at=gateway.answered_at), sure=True)
@@ -75,11 +77,16 @@ class Payment(metaclass=PoolMeta):
                 return self._stripe_waiting_page(state)
         elif result != 'open':
             return {'result': result}
+        secret = self._stripe_customer_secret(intent)
+        if not secret and self._stripe_customer_is_gone(
+                self.stripe_own_account.gateway, intent):
+            # That has just been found out
+            intent = self.stripe_ensure_intent()
         return {
             'result': 'open',
             'mode': 'payment',
             'client_secret': intent['client_secret'],
-            'customer_secret': self._stripe_customer_secret(intent),
+            'customer_secret': secret,
             }
 
     def _stripe_waiting_page(self, state):
@@ -132,7 +139,8 @@ class Payment(metaclass=PoolMeta):
     def _stripe_customer_secret(self, intent):
         "Return the client secret of the session, None if there is none"
         # What the record says may have changed since the intent was made
-        if not intent['customer']:
+        customer = self._stripe_session_customer(intent)
+        if not customer:
             return
         try:
             session = self.stripe_own_account.gateway.customer_sessions.create(
@@ -141,6 +149,7 @@ class Payment(metaclass=PoolMeta):
             # It can be paid without
             logger.warning("no customer session for %s: %s (%s)",
                 self, e.code, e.request_id)
+            customer.stripe_is_deleted(e)
             return
         return session['client_secret']
 

@@ -56,7 +56,11 @@ class Payment(metaclass=PoolMeta):
                 try:
                     server = send_message(message, server=server, strict=True)
                 except _REFUSED as e:
-                    cls._stripe_note_mail(id_, _text(e))
+                    if _is_passing(e):
+                        # The others are not of the same address
+                        cls._stripe_mail_later(id_, e)
+                    else:
+                        cls._stripe_note_mail(id_, _text(e))
                     server.close()
                     server = None
                 except Exception as e:
@@ -191,6 +195,15 @@ class _MailError(Exception):
 _REFUSED = (
     smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError,
     smtplib.SMTPNotSupportedError, ValueError, UnicodeError)
+
+
+def _is_passing(error):
+    "Return if the mail server says to try again later, as with greylisting"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = [code for code, _ in error.recipients.values()]
+    else:
+        codes = [getattr(error, 'smtp_code', 0)]
+    return any(400 <= code < 500 for code in codes)
 
 
 def _text(error):

@@ -10,6 +10,7 @@ from .common import is_key
 from .exceptions import PaymentPaidError
 from .gateway import StripeFailure, StripeRefused
 from .pace import call_now, paced
+from .policy import KEPT
 from .state import OPEN, PaymentState
 
 # The dates of the records may be of another time zone than those of Stripe
@@ -45,6 +46,10 @@ class Payment(metaclass=PoolMeta):
         While the events are read all the time nothing is forgotten.
         """
         account = self.stripe_own_account
+        if not account.fetched_at:
+            # A young one has no other intent than that of its key
+            age = dt.datetime.now() - self.create_date
+            return age > KEPT - ZONES
         return account.is_behind or bool(
             account.resumed_at
             and self.create_date < account.resumed_at + ZONES)

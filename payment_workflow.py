@@ -96,28 +96,6 @@ class Payment(metaclass=PoolMeta):
                 payment.stripe_store(
                     stripe_idempotency_key=new_key(), stripe_attempt=0)
 
-    @classmethod
-    def _set_stripe_customer(cls, payments):
-        Customer = Pool().get('account.payment.stripe.customer')
-        payments = [
-            p for p in payments if not (
-                p.stripe_token
-                or p.stripe_payment_intent_id
-                or p.stripe_charge_id
-                or p.stripe_customer)]
-        if not payments:
-            return
-        customers = {}
-        for customer in Customer.search([
-                    ('party', 'in', list({p.party.id for p in payments})),
-                    ('stripe_customer_id', '!=', None),
-                    ], order=[('id', 'DESC')]):
-            customers[customer.party, customer.stripe_account] = customer
-        for payment in payments:
-            payment.stripe_customer = customers.get(
-                (payment.party, payment.journal.stripe_account))
-        cls.save(payments)
-
     def process_stripe(self):
         "Raise ProcessError if there is nothing to pay with"
         if not (self.stripe_token

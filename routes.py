@@ -265,7 +265,11 @@ def _details(record, lang):
         'checkout_url': urlsplit(record.stripe_checkout_url).path,
         'return_url': urlsplit(record.stripe_return_url).path,
         }
-    if not details['setup']:
+    if details['setup']:
+        if record.stripe_setup_refused:
+            # Stripe's message is for developers
+            details['error'] = 'refused'
+    else:
         amount = record.amount
         if record.state == 'succeeded':
             # It may have been refunded in part since

@@ -54,6 +54,27 @@ def read_owner(gateway, method):
     return gateway.payment_methods.retrieve(method)['customer']
 
 
+def reusable_method(intent):
+    """Return the id of the payment method that the setup intent, with its
+    latest attempt, lets be charged again.
+
+    Of a payment through the payer's bank it is the direct debit that it
+    generates, its own payment method can be used once.
+    Source: https://docs.stripe.com/payments/bancontact/set-up-payment
+    """
+    attempt = intent.get('latest_attempt')
+    details = attempt.get('payment_method_details') if (
+        isinstance(attempt, dict)) else None
+    for detail in (details or {}).values():
+        if isinstance(detail, dict):
+            generated = detail.get('generated_sepa_debit')
+            if isinstance(generated, dict):
+                generated = generated['id']
+            if generated:
+                return generated
+    return intent['payment_method']
+
+
 def _details(object_):
     "Return the part of the source or payment method that tells of it"
     if object_['object'] in {'card', 'bank_account'}:

@@ -358,12 +358,12 @@ class Users:
                 Exception):
             self.hits['currency of a journal kept'] += 1
             return
+        self.changed[currency] = id_
+        self.restore_currencies()
         if any(row['journal'] == id_ and row['stripe_payment_intent_id']
                 for row in map(self._read, self.payments)):
             self.violation('currency',
-                "the journal in %s is in %s now", currency, to)
-        self.changed[currency] = id_
-        self.restore_currencies()
+                "the journal in %s was in %s", currency, to)
 
     def force_currency(self, currency, to):
         "The currency of the journal is another, as the database says"

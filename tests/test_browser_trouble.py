@@ -236,7 +236,7 @@ class TroubleTestCase(CheckoutTestCase):
         self.assertEqual(
             directives['frame-src'],
             "https://js.stripe.com https://*.js.stripe.com "
-            "https://hooks.stripe.com https://*.link.com")
+            "https://hooks.stripe.com https://link.com https://*.link.com")
         for name in ['base-uri', 'form-action', 'frame-ancestors']:
             self.assertEqual(directives[name], "'none'")
         self.assertNotIn(self.simulator.url, directives['frame-src'])

@@ -395,6 +395,23 @@ class CurrencyTestCase(StripeTestCase):
             journal.currency = former
             journal.save()
 
+    def test_journal_currency_before(self):
+        "Test the currency of a journal stays once a payment is submitted"
+        with self.transaction():
+            pool = Pool()
+            Currency = pool.get('currency.currency')
+            Journal = pool.get('account.payment.journal')
+            currency, = Currency.create([{'name': "Other", 'code': 'USD'}])
+            payment = self.create_payment()
+            Transaction().commit()
+            with self.assertRaises(ValidationError):
+                Journal.write([Journal(self.journal)], {
+                        'currency': currency.id,
+                        })
+            Transaction().rollback()
+            payment.draft([self.get(payment.id)])
+            Journal.write([Journal(self.journal)], {'currency': currency.id})
+
     def test_journal_of_payment(self):
         "Test a payment at Stripe does not get a journal in another currency"
         with self.transaction():

@@ -200,6 +200,8 @@ class DisputeTestCase(StripeTestCase):
             Refund.submit([refund])
             self.world.change_dispute(
                 dispute, events=(), is_charge_refundable=True)
+            # Or it would be read once more
+            self.simulator.clock.advance(5)
             Refund.approve([refund])
         self.assertPayment('succeeded', 20, 20, 0, 'prevented')
 

@@ -181,6 +181,10 @@ class MigrationTestCase(StripeTestCase):
 
         Pool(DB_NAME).init(update=['account_payment_stripe'])
 
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            self.assertTrue(Account(self.account).payment_method_remove)
+
         def payment(name):
             return Pool().get('account.payment')(ids[name])
 
@@ -285,3 +289,62 @@ class MigrationTestCase(StripeTestCase):
             Party.write([Party(self.party)], {'name': "New Name"})
         self.assertEqual(
             self.world.objects('customer')[customer.id]['name'], "New Name")
+
+    def test_doubles(self):
+        "Test the records of one customer at Stripe are told apart"
+        client = self.client
+        shared = client.customers.create(
+            name="Customer", email='payer@example.com')
+        method = client.payment_methods.attach(
+            'pm_card_visa', customer=shared.id)
+        alone = client.customers.create(name="Whoever")
+        with self.transaction():
+            Party = Pool().get('party.party')
+            other, = Party.create([{'name': "Other"}])
+        with self.transaction():
+            make_old()
+            names = {
+                'real': self.insert_customer(stripe_customer_id=shared.id),
+                'same': self.insert_customer(stripe_customer_id=shared.id),
+                'alone': self.insert_customer(stripe_customer_id=alone.id),
+                'double': insert(
+                    'account.payment.stripe.customer', party=other.id,
+                    stripe_account=self.account, active=True,
+                    stripe_customer_id=shared.id),
+                }
+            values = {'stripe_customer_payment_method': method.id}
+            paid = self.insert_payment(
+                stripe_customer=names['real'], **values)
+            wrong = self.insert_payment(
+                stripe_customer=names['double'], **values)
+            table = Pool().get('account.payment').__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.party], [other.id], where=table.id == wrong))
+
+        Pool(DB_NAME).init(update=['account_payment_stripe'])
+
+        def customer(name):
+            return Pool().get('account.payment.stripe.customer')(names[name])
+
+        with self.transaction():
+            self.assertEqual(
+                set(customer('double').stripe_doubles),
+                {customer('real'), customer('same')})
+            self.assertEqual(customer('alone').stripe_usable_id, alone.id)
+            for name in ['real', 'same', 'double']:
+                self.assertIsNone(customer(name).stripe_usable_id)
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            Payment.stripe_charge(Payment.browse([paid, wrong]))
+        with self.transaction():
+            self.assertEqual(Payment(paid).state, 'succeeded')
+            self.assertEqual(Payment(wrong).state, 'failed')
+            customer('double').__class__.delete([customer('double')])
+        with self.transaction():
+            customer('double').__class__.stripe_delete()
+        with self.transaction():
+            self.assertIsNone(customer('double').stripe_customer_id)
+            # Nothing else has changed of the record of the same party
+            self.assertEqual(customer('same').stripe_customer_id, shared.id)
+        self.assertFalse(
+            getattr(client.customers.retrieve(shared.id), 'deleted', False))

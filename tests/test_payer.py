@@ -162,6 +162,13 @@ class PayerTestCase(StripeTestCase):
         with self.transaction():
             Customer = Pool().get('account.payment.stripe.customer')
             self.assertEqual(Customer(customer.id).payment_methods(), [])
+        with self.transaction():
+            Event = Pool().get('account.payment.stripe.event')
+            event, = Event.search([
+                    ('account', '=', self.account),
+                    ('type', '=', 'payment_method.detached'),
+                    ])
+            self.assertEqual(event.record, customer)
         foreign = self.client.customers.create()
         method = self.client.payment_methods.attach(
             'pm_card_visa', customer=foreign.id)

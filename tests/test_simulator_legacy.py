@@ -131,6 +131,16 @@ class LegacyTestCase(SimulatorTestCase):
             self.client.sources.retrieve(source.id).status, 'consumed')
         self.refused(self.client.charges.create, params)
 
+    def test_redirected_source(self):
+        "Test that an intent charges a source without another redirect"
+        source = self.client.sources.create(
+            {'type': 'ideal', 'amount': 1000, 'currency': 'eur'})
+        self.account.chargeable(source.id)
+        intent = self.intent(
+            payment_method=source.id, confirm=True,
+            allowed_payment_method_types=['ideal'])
+        self.assertEqual(intent.status, 'succeeded')
+
     def test_browser_error(self):
         "Test that a browser's errors show no secrets of the merchant"
         intent = self.intent(metadata={'private': 'value'})

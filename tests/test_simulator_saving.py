@@ -147,6 +147,24 @@ class SavingTestCase(SimulatorTestCase):
         self.assertIn("type 'eps' cannot be saved", error.error.message)
         self.assertEqual(self.account.objects('customer'), {})
 
+    def test_link(self):
+        "Test that only an intent with the customer saves Link"
+        self.account.set(payment_method_types=['card', 'link'])
+        customer = self.customer()
+        intent = self.client.setup_intents.create()
+        self.account.pay(intent.id, '', 'link')
+        intent = self.client.setup_intents.retrieve(intent.id)
+        self.assertEqual(intent.status, 'succeeded')
+        error = self.refused(
+            self.client.payment_methods.attach, intent.payment_method,
+            {'customer': customer.id})
+        self.assertIn("type 'link' cannot be saved", error.error.message)
+        intent = self.client.setup_intents.create({'customer': customer.id})
+        self.account.pay(intent.id, '', 'link')
+        method, = self.client.payment_methods.list(
+            {'customer': customer.id}).data
+        self.assertEqual(method.type, 'link')
+
     def test_deleted_customer(self):
         "Test that nothing is saved to a customer that is deleted"
         customer = self.customer()
@@ -258,6 +276,16 @@ class RefusalsTestCase(SimulatorTestCase):
                     "because it has %s." % (verb, text))
                 self.assertEqual(
                     error.error.code, 'setup_intent_unexpected_state')
+        for intent, text in [
+                (done, "it has a status of succeeded. Only a SetupIntent "
+                    "with one of the following statuses may be canceled: "
+                    "`requires_payment_method`, `requires_confirmation`, or "
+                    "`requires_action`."),
+                (canceled, "it is already canceled.")]:
+            error = self.refused(intents.cancel, intent.id)
+            self.assertEqual(
+                error.error.message,
+                "You cannot cancel this SetupIntent because " + text)
         error = self.refused(intents.confirm, canceled.id)
         self.assertIn("missing a payment method", error.error.message)
 

@@ -190,9 +190,13 @@ class WrongKeysTestCase(StripeTestCase):
         with self.transaction():
             refunds = [
                 self.approve(self.reload(paid), amount=1) for _ in range(5)]
+            customer, method = self.create_customer()
             payments = self.create_payments(
                 10, stripe_token='tok_visa', stripe_chargeable=True)
-            Payment.process(payments)
+            others = self.create_payments(
+                10, stripe_customer=customer.id,
+                stripe_customer_payment_method=method)
+            Payment.process(payments + others)
             Transaction().tasks.clear()
         self.simulator.faults.add('403', 'POST /v1/payment_methods')
         self.charge()
@@ -204,6 +208,8 @@ class WrongKeysTestCase(StripeTestCase):
             self.assertEqual(
                 {self.reload(p).stripe_waiting_for for p in payments},
                 {'account'})
+            self.assertEqual(
+                {self.reload(p).state for p in others}, {'succeeded'})
             self.assertTrue(Account(self.account).error_message)
         # It was asked for once in the run
         self.assertEqual(

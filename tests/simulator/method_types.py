@@ -9,13 +9,15 @@ class Type(NamedTuple):
 
     currencies are those that can be paid with it (None: any); redirects that
     the payer is sent to another page; saved that it can be attached to a
-    customer; generates that it leaves a SEPA direct debit that can be;
+    customer, by_intent that only the intent that it is confirmed with does;
+    generates that it leaves a SEPA direct debit that can be;
     set_up that a setup intent takes it; delayed that the money shows later;
     waits names the next action after which the payer has left the page, to
     pay elsewhere within the seconds that it lasts (None: any time)."""
     currencies: Optional[tuple] = None
     redirects: bool = False
     saved: bool = True
+    by_intent: bool = False
     generates: bool = False
     set_up: bool = True
     delayed: bool = False
@@ -60,7 +62,7 @@ TYPES = {
     'eps': _ONCE,
     'giropay': _ONCE,
     'p24': _ONCE._replace(currencies=('eur', 'pln')),
-    'link': Type(),
+    'link': Type(by_intent=True),
     'paypal': Type(
         ('eur', 'usd', 'gbp', 'sek', 'nok', 'dkk', 'chf', 'pln', 'czk'),
         redirects=True),
@@ -105,8 +107,12 @@ DEFAULT = ['card', 'sepa_debit', 'klarna', 'bancontact', 'ideal']
 
 
 def type_of(method):
-    "Return what payment methods of the type can do"
-    return TYPES.get(method['type'], _ONCE)
+    "Return what the payment method can do"
+    type = TYPES.get(method['type'], _ONCE)
+    if 'legacy' in method.private:
+        # The payer has been there before a source is charged
+        type = type._replace(redirects=False, generates=False, waits=None)
+    return type
 
 
 def redirects(name):

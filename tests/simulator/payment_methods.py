@@ -137,10 +137,12 @@ def attach(world, call, params, id):
 
 def check_attachable(row):
     "Raise the error of a payment method that can't be saved"
-    if row['object'] == 'payment_method' and not type_of(row).saved:
-        raise invalid(
-            "PaymentMethods of type '%s' cannot be saved to customers."
-            % row['type'])
+    if row['object'] == 'payment_method':
+        type = type_of(row)
+        if not type.saved or type.by_intent:
+            raise invalid(
+                "PaymentMethods of type '%s' cannot be saved to customers."
+                % row['type'])
     behaviour = row.private['behaviour']
     if not behaviour.attachable:
         failure = behaviour.decline

@@ -108,7 +108,7 @@ def retrieve(world, call, params, id):
     extra=DATA)
 def update(world, call, params, id):
     intent = get_intent(world, id)
-    for name in ['payment_method', 'payment_method_data', 'customer',
+    for name in ['payment_method', 'payment_method_data',
             'allowed_payment_method_types', 'excluded_payment_method_types']:
         if name in params and intent['status'] not in _OPEN:
             raise _ended(intent, 'update')
@@ -277,13 +277,18 @@ def list_attempts(world, call, params):
     'setup_intent')
 def cancel(world, call, params, id):
     intent = get_intent(world, id)
-    if intent['status'] not in _OPEN:
+    if intent['status'] == 'canceled':
+        raise unexpected(
+            intent, "You cannot cancel this SetupIntent because it is "
+            "already canceled.")
+    elif intent['status'] not in _OPEN:
         raise unexpected(
             intent,
             "You cannot cancel this SetupIntent because it has a status of "
             "%s. Only a SetupIntent with one of the following statuses may "
-            "be canceled: requires_payment_method, requires_confirmation, "
-            "requires_action." % intent['status'])
+            "be canceled: `requires_payment_method`, "
+            "`requires_confirmation`, or `requires_action`."
+            % intent['status'])
     intent.update(
         cancellation_reason=params.get('cancellation_reason'),
         next_action=None,

@@ -1,0 +1,139 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+from trytond.i18n import gettext
+from trytond.modules.account_payment.exceptions import ProcessError
+from trytond.pool import Pool, PoolMeta
+from trytond.transaction import inactive_records
+
+from .batch import together
+from .common import failure_message
+from .customer_owner import NOT_OWNED
+from .gateway import StripeRefused
+from .pace import call_now
+from .state import PaymentState
+
+
+class Payment(metaclass=PoolMeta):
+    "Use no customer that is deleted or of somebody else"
+    __name__ = 'account.payment'
+
+    @classmethod
+    def _set_stripe_customer(cls, payments):
+        """Set the customer of the party on those which have nothing else.
+
+        Raises ProcessError if the one of a payment is somebody else's.
+        """
+        Customer = Pool().get('account.payment.stripe.customer')
+        chosen = {p.stripe_customer: p for p in payments if p.stripe_customer}
+        payments = [
+            p for p in payments if not (
+                p.stripe_token
+                or p.stripe_payment_intent_id
+                or p.stripe_charge_id
+                or p.stripe_customer)]
+        found = Customer.search([
+                ('party', 'in', list({p.party.id for p in payments})),
+                ('stripe_customer_id', '!=', None),
+                ], order=[('id', 'DESC')]) if payments else []
+        failures = Customer.stripe_check([*chosen, *found])
+        for customer, payment in chosen.items():
+            failure = failures.get(customer)
+            if failure and failure.code == NOT_OWNED:
+                raise ProcessError(gettext(
+                        'account_payment_stripe.msg_payment_customer',
+                        payment=payment.rec_name,
+                        error=failure_message(failure)))
+        if not payments:
+            return
+        customers = {
+            (c.party, c.stripe_account): c for c in found
+            if c.stripe_usable_id and c not in failures}
+        for payment in payments:
+            payment.stripe_customer = customers.get(
+                (payment.party, payment.journal.stripe_account))
+        cls.save(payments)
+
+    @classmethod
+    def _stripe_look_customer(cls, id_, gateway):
+        """Yield the call to find out whose the customer is, if not known.
+
+        Raises StripeRefused if it is somebody else's.
+        """
+        customer = cls.stripe_browse(id_).stripe_customer
+        if customer and customer.stripe_look_needed:
+            yield from customer.__class__.stripe_look(customer.id, gateway)
+
+    @classmethod
+    def _stripe_create_intent(cls, id_, gateway, **params):
+        try:
+            yield from cls._stripe_look_customer(id_, gateway)
+        except StripeRefused as e:
+            if params or e.code != NOT_OWNED:
+                raise
+            # The payer goes on without it
+        try:
+            return (yield from super()._stripe_create_intent(
+                    id_, gateway, **params))
+        except StripeRefused as e:
+            customer = cls.stripe_browse(id_).stripe_customer
+            if not (customer and e.missing and e.param == 'customer') or (
+                    yield from customer.__class__.stripe_look(
+                        customer.id, gateway)):
+                raise
+            # It is deleted, so the payment goes on without it
+            payment = cls.stripe_browse(id_)
+            payment.stripe_store(
+                stripe_attempt=payment.stripe_next_attempt(e))
+        return (yield from super()._stripe_create_intent(
+                id_, gateway, **params))
+
+    @classmethod
+    def _stripe_confirm(cls, id_, gateway, state):
+        customer = cls.stripe_browse(id_).stripe_customer
+        if customer and customer.stripe_look_needed:
+            yield from cls._stripe_look_customer(id_, gateway)
+            if not cls._stripe_hold(id_):
+                return
+        return (yield from super()._stripe_confirm(id_, gateway, state))
+
+    def _stripe_customer_is_gone(self, gateway, intent):
+        "Return if the intent is to be paid but its customer is deleted"
+        customer = self.stripe_customer
+        if (not intent['customer']
+                or intent['status'] != 'requires_payment_method'
+                or (customer
+                    and customer.stripe_usable_id == intent['customer'])):
+            return False
+        found = gateway.customers.retrieve(intent['customer'])
+        return bool(found.get('deleted'))
+
+    def _stripe_remake_intent(self, gateway, intent):
+        "Return another intent, or the same if it cannot be cancelled anymore"
+        self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
+        # It moves no money and is not shown before the former is cancelled
+        with together([self]):
+            remade = call_now(self._stripe_create_intent(self.id, gateway))
+        if not remade:
+            return intent
+        state = PaymentState.cancel(gateway, intent['id'])
+        if state.status != 'canceled':
+            self.stripe_apply(state, sure=True)
+            return gateway.payment_intents.retrieve(intent['id'])
+        self.stripe_set_intent(remade, stripe_waiting_for='payer')
+        return remade
+
+    def _stripe_session_customer(self, intent):
+        """Return the customer whose session the page of the intent has.
+
+        None if the one of the intent is not known to be of the party.
+        """
+        Customer = Pool().get('account.payment.stripe.customer')
+        if not intent['customer']:
+            return
+        with inactive_records():
+            for customer in Customer.search([
+                        ('stripe_customer_id', '=', intent['customer']),
+                        ('party', '=', self.party.id),
+                        ]):
+                if customer.stripe_usable_id:
+                    return customer
