@@ -374,7 +374,7 @@ class SetupTestCase(StripeTestCase):
         with self.transaction():
             self.assertEqual(Payment(payment.id).state, 'processing')
         # Neither when it is deleted meanwhile
-        self.write(active=False)
+        self.write(active=False, stripe_try_at=None)
         self.call('stripe_delete')
         self.assertEqual(self.read('stripe_customer_id'), customer_id)
         asked = len(self.simulator.requests)
