@@ -17,6 +17,9 @@ from .retry import RetryMixin
 from .secret import Secret
 from .state import FINAL
 
+# In which what to pay with can be chosen
+CHOOSING = ['draft', 'submitted', 'approved']
+
 
 def _shown(name):
     return {
@@ -184,8 +187,12 @@ class Payment(
                 'stripe_customer_payment_method',
                 'stripe_customer_payment_method_selection']:
             field = getattr(cls, name)
-            field.states['readonly'] = ~Eval('state').in_(
-                ['draft', 'submitted', 'approved'])
+            field.states['readonly'] = ~Eval('state').in_(CHOOSING)
+        # It is about what can be chosen, and must not stop what Stripe says
+        # once the journal has another account
+        cls.stripe_customer.domain = [
+            If(Eval('state').in_(CHOOSING), cls.stripe_customer.domain, []),
+            ]
         # What it has succeeded in spite of
         for name in ['message', 'code', 'param']:
             getattr(cls, 'stripe_error_%s' % name).states['invisible'] |= (
@@ -308,6 +315,12 @@ class Payment(
     @classmethod
     def default_stripe_chargeable(cls):
         return False
+
+    @fields.depends('stripe_intent_account')
+    def on_change_with_stripe_account(self, name=None):
+        account = super().on_change_with_stripe_account(name=name)
+        # The journal may have got another one since
+        return account and (self.stripe_intent_account or account)
 
     @fields.depends('party')
     def on_change_party(self):

@@ -33,3 +33,22 @@ class WorldStoryTestCase(StageTestCase):
         self.assertPayment(story, id_, 'submitted', 42)
         story.verify()
         self.assertPayment(story, id_, 'succeeded', 42)
+
+    def test_saved_card_of_former_account(self):
+        "What Stripe says is stored though the journal has another account"
+        for way, state in [
+                ('saved debit', 'succeeded'), ('saved declined', 'processing'),
+                ('saved', 'succeeded')]:
+            with self.subTest(way=way):
+                story = self.story()
+                id_ = story.add_payment(way, later=True)
+                if way == 'saved debit':
+                    story.work()
+                story.swap_journals(True)
+                story.work()
+                if way == 'saved debit':
+                    self.settle(story)
+                    self.assertPayment(story, id_, 'succeeded', 42)
+                story.verify()
+                self.assertPayment(
+                    story, id_, state, 42, charged=state == 'succeeded')
