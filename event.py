@@ -15,9 +15,8 @@ from .batch import later, together
 from .common import (
     attempt, error_message, failure_message, from_timestamp, is_key,
     next_pause)
-from .gateway import (
-    STRIPE_VERSION, StripeDenied, StripeFailure, StripeUnavailable)
-from .state import FINAL
+from .event_handlers import HANDLERS, is_current, is_final, object_id_of
+from .gateway import StripeDenied, StripeFailure, StripeUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -31,52 +30,6 @@ MAX_TYPES = 20
 KEEP = dt.timedelta(days=40)
 FIRST_DELAY = dt.timedelta(minutes=5)
 LAST_DELAY = dt.timedelta(days=1)
-
-# Type of event: model, its method that applies it
-# The method gets the account and the dictionary of the event and returns the
-# list of the records on which it is applied, empty or None if it is not about
-# one.
-HANDLERS = {
-    'charge.succeeded': ('account.payment', 'stripe_on_charge'),
-    'charge.captured': ('account.payment', 'stripe_on_charge'),
-    'charge.expired': ('account.payment', 'stripe_on_charge'),
-    'charge.failed': ('account.payment', 'stripe_on_charge'),
-    'charge.pending': ('account.payment', 'stripe_on_charge'),
-    'charge.refunded': ('account.payment', 'stripe_on_refund'),
-    'charge.refund.updated': ('account.payment', 'stripe_on_refund'),
-    'refund.updated': ('account.payment', 'stripe_on_refund'),
-    'refund.failed': ('account.payment', 'stripe_on_refund'),
-    'charge.dispute.created': ('account.payment', 'stripe_on_dispute'),
-    'charge.dispute.updated': ('account.payment', 'stripe_on_dispute'),
-    'charge.dispute.funds_withdrawn': (
-        'account.payment', 'stripe_on_dispute'),
-    'charge.dispute.funds_reinstated': (
-        'account.payment', 'stripe_on_dispute'),
-    'charge.dispute.closed': ('account.payment', 'stripe_on_dispute'),
-    'source.chargeable': ('account.payment', 'stripe_on_source'),
-    'source.failed': ('account.payment', 'stripe_on_source'),
-    'source.canceled': ('account.payment', 'stripe_on_source'),
-    'payment_intent.succeeded': (
-        'account.payment', 'stripe_on_payment_intent'),
-    'payment_intent.amount_capturable_updated': (
-        'account.payment', 'stripe_on_payment_intent'),
-    'payment_intent.payment_failed': (
-        'account.payment', 'stripe_on_payment_intent'),
-    'payment_intent.canceled': (
-        'account.payment', 'stripe_on_payment_intent'),
-    'payment_intent.requires_action': (
-        'account.payment', 'stripe_on_payment_intent'),
-    'payment_intent.partially_funded': (
-        'account.payment', 'stripe_on_payment_intent'),
-    'payment_method.detached': (
-        'account.payment.stripe.customer', 'stripe_on_detached'),
-    'setup_intent.succeeded': (
-        'account.payment.stripe.customer', 'stripe_on_setup_intent'),
-    'setup_intent.canceled': (
-        'account.payment.stripe.customer', 'stripe_on_setup_intent'),
-    'customer.deleted': (
-        'account.payment.stripe.customer', 'stripe_on_deleted'),
-    }
 
 
 class Event(ModelSQL, ModelView):
@@ -308,7 +261,7 @@ class Event(ModelSQL, ModelView):
             identifier=event['id'],
             type=event['type'],
             happened_at=from_timestamp(event['created']),
-            object_id=_object_id(event),
+            object_id=object_id_of(event),
             tries=0)
 
     @classmethod
@@ -454,26 +407,3 @@ def _attempt_first(func, *args):
         return attempt(func, *args)
     except SQLConstraintError:
         return attempt(func, *args)
-
-
-def _object_id(event):
-    "Return the id at Stripe of what the event is about, if it has one"
-    id_ = event.get('data', {}).get('object', {}).get('id')
-    return id_ if is_key(id_) else None
-
-
-def is_final(object_):
-    "Return if Stripe has not to be asked of the object, which says all"
-    if object_.get('object') == 'payment_intent':
-        return object_.get('status') in FINAL
-    return bool(
-        object_.get('object') == 'charge'
-        and object_.get('payment_intent')
-        and object_.get('status') == 'succeeded'
-        and object_.get('captured')
-        and not object_.get('amount_refunded'))
-
-
-def is_current(event):
-    "Return if the object of the event has the shape that is known here"
-    return event.get('api_version') == STRIPE_VERSION

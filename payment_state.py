@@ -13,7 +13,7 @@ from .amount import AmountError
 from .batch import all_locked, later, settle
 from .common import (
     failure_message, from_timestamp, to_timestamp, told_by_stripe)
-from .event import is_current
+from .event_handlers import is_current
 from .exceptions import StripeCurrencyError, StripeError
 from .gateway import Moment, StripeFailure
 from .state import FINAL, KNOWN, OPEN, PaymentState

@@ -29,7 +29,7 @@ from trytond.modules.company.tests.tools import create_company, get_company
 from trytond.modules.currency.tests.tools import get_currency
 from trytond.wsgi import app
 
-from ..event import HANDLERS
+from ..event_handlers import HANDLERS
 from ..gateway import API_BASE, STRIPE_VERSION
 from .demo_payer import Payer
 from .demo_terminal import DemoError

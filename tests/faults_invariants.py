@@ -319,7 +319,8 @@ class Invariants:
 
     def _check_events(self):
         "Each event of ours is applied once, nothing foreign is kept"
-        from trytond.modules.account_payment_stripe.event import HANDLERS
+        from trytond.modules.account_payment_stripe.event_handlers import (
+            HANDLERS)
         with self.stage.transaction() as transaction:
             cursor = transaction.connection.cursor()
             cursor.execute('SELECT identifier, state, error_message '

@@ -182,7 +182,7 @@ MUTATIONS = {
             ("                    account.gateway, None, types=types,",
                 "                    account.gateway, None, types=['none'],")],
         ['test_lost_events', 'test_bounced_refund']),
-    'trust any version': ('event.py', [
+    'trust any version': ('event_handlers.py', [
             ("    return event.get('api_version') == STRIPE_VERSION",
                 "    return True")],
         ['test_newer_version']),
@@ -244,7 +244,7 @@ MUTATIONS = {
     'lose by the rate of exchange': ('taken.py', [
             ("    if returned and kept < (", "    if False and kept < (")],
         ['test_settlement_currency']),
-    'hear of disputes only at begin and end': ('event.py', [
+    'hear of disputes only at begin and end': ('event_handlers.py', [
             ("    'charge.dispute.updated': (", "    'none': ("),
             ("    'charge.dispute.funds_withdrawn': (", "    'nothing': (")],
         ['test_only_funds']),
