@@ -65,6 +65,7 @@ class Invariants:
         for id_ in self.payments:
             if len(self._charged(id_)) > 1:
                 self.violation('doubled', "payment %s is charged twice", id_)
+        self._check_owned()
         keys = Counter(
             r['metadata']['tryton_refund']
             for r in self._objects('refund').values()

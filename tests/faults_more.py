@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from trytond.modules.account_payment_stripe.tests.faults_elsewhere import (
     DISPUTES, TRANSFERS)
+from trytond.modules.account_payment_stripe.tests.faults_owners import OWNERS
 from trytond.modules.account_payment_stripe.tests.faults_users import CARDS
 
 which = st.integers(0, 3)
@@ -144,6 +145,12 @@ class More(RuleBasedStateMachine):
     @rule(which=which, what=st.sampled_from(TRANSFERS))
     def transfers(self, which, what):
         self.story.transfer(what, self.payment(which))
+
+    @precondition(lambda self: not self.restores)
+    @rule(what=st.lists(st.sampled_from(OWNERS), min_size=1, max_size=4))
+    def owners(self, what):
+        for step in what:
+            self.story.own(step)
 
     @rule(which=which, what=st.lists(
             st.sampled_from(DISPUTES), min_size=1, max_size=5),
