@@ -78,6 +78,10 @@ class CheckoutMixin:
         """
         raise NotImplementedError
 
+    @classmethod
+    def stripe_queue_mail(cls, records):
+        "Queue the e-mails that what Stripe said makes necessary, commits"
+
     @property
     def stripe_checkout_result(self):
         """Return what the payer is told: 'open', 'waiting', 'succeeded',

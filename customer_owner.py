@@ -37,13 +37,13 @@ class Customer(metaclass=PoolMeta):
             'invisible': True,
             },
         help="The customer at Stripe that is known to be of the party.")
-    stripe_double = fields.Boolean(
+    stripe_double = fields.Integer(
         "Double", readonly=True,
         states={
             'invisible': True,
             },
-        help="If another record had the same customer at Stripe before this "
-        "was refused.")
+        help="Not zero if another record had the same customer at Stripe "
+        "before this was refused.")
     stripe_doubles = fields.Function(
         fields.Many2Many(
             'account.payment.stripe.customer', None, None,
@@ -63,7 +63,9 @@ class Customer(metaclass=PoolMeta):
                 Exclude(t,
                     (t.stripe_account, Equal),
                     (t.stripe_customer_id, Equal),
-                    where=t.active & ~t.stripe_double),
+                    # Zero, but different for each that was there before
+                    (t.stripe_double, Equal),
+                    where=t.active),
                 'account_payment_stripe.msg_customer_id_unique'))
 
     @classmethod
@@ -74,9 +76,9 @@ class Customer(metaclass=PoolMeta):
         is_new = not table_h.column_exist('stripe_owned_id')
         if is_new and table_h.column_exist('stripe_customer_id'):
             table_h.add_column('stripe_double', cls.stripe_double._sql_type)
-            cursor.execute(*table.update([table.stripe_double], [False]))
+            cursor.execute(*table.update([table.stripe_double], [0]))
             cursor.execute(*table.update(
-                    [table.stripe_double], [True],
+                    [table.stripe_double], [table.id],
                     where=table.id.in_(cls._shared(
                             lambda table, other: table.active & other.active
                             & (table.stripe_account
@@ -104,13 +106,13 @@ class Customer(metaclass=PoolMeta):
 
     @classmethod
     def default_stripe_double(cls):
-        return False
+        return 0
 
     @classmethod
     def copy(cls, customers, default=None):
         default = default.copy() if default is not None else {}
         default.setdefault('stripe_owned_id')
-        default.setdefault('stripe_double', False)
+        default.setdefault('stripe_double', 0)
         return super().copy(customers, default=default)
 
     @classmethod
@@ -303,7 +305,7 @@ class Customer(metaclass=PoolMeta):
                 id=self.stripe_customer_id)
         self.stripe_customer_id = None
         self.stripe_owned_id = None
-        self.stripe_double = False
+        self.stripe_double = 0
         self.stripe_sent = None
         # Stripe would answer with the former one for the same key
         self.stripe_attempt = (self.stripe_attempt or 0) + 1

@@ -294,7 +294,7 @@ class Payment(metaclass=PoolMeta):
     def stripe_of_event(cls, account, event):
         "Return the locked payments that the event is about"
         object_ = event['data']['object']
-        kind = object_['object']
+        kind = object_.get('object')
         if kind == 'source':
             return cls._stripe_find_token(account, object_['id'])
         intent, charge = object_.get('payment_intent'), object_.get('charge')

@@ -184,8 +184,14 @@ class Refund(metaclass=PoolMeta):
         "Return the dictionary of the refund at Stripe"
         # It may have been sent and its answer lost, or have been sent after
         # the backup from which the database is restored
+        released = None
+        if cls(id_).stripe_attempt is None:
+            state = yield paced(
+                gateway.payment_intents.retrieve, gateway, **ids,
+                func=PaymentState.read)
+            released = state.released
         answer = yield paced(
-            gateway.refunds.list, gateway, cls(id_)._stripe_is_mine(),
+            gateway.refunds.list, gateway, cls(id_)._stripe_is_mine(released),
             **ids, func=_find)
         if answer:
             return answer
@@ -226,8 +232,12 @@ class Refund(metaclass=PoolMeta):
         except StripeCurrencyError as e:
             raise StripeRefused(e.message) from None
 
-    def _stripe_is_mine(self):
-        "Return the function that tells if Stripe's refund is the record"
+    def _stripe_is_mine(self, released=None):
+        """Return the function that tells if Stripe's refund is the record.
+
+        released: the id of the refund that is the release of what was not
+        captured, and so nobody's.
+        """
         key = self.stripe_idempotency_key
         known = amount = None
         if self.stripe_attempt is None:
@@ -236,7 +246,8 @@ class Refund(metaclass=PoolMeta):
             amount = stripe_amount(
                 self.amount, self.currency, self, charged=True)
             known = {
-                r.stripe_refund_id for r in self.payment.stripe_refunds}
+                released,
+                *(r.stripe_refund_id for r in self.payment.stripe_refunds)}
 
         def is_mine(refund):
             name = (refund.get('metadata') or {}).get(METADATA)

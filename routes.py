@@ -99,6 +99,7 @@ class Routes(Router):
         try:
             record, = record.__class__.stripe_lock([record])
             page = record.stripe_end_checkout() or {}
+            record.stripe_queue_mail([record])
         except (StripeFailure, UserError) as e:
             # What is not done now is done with the events
             page = cls._failed(record, e)

@@ -100,6 +100,7 @@ class PaymentState:
     at: the Moment at which it was so
     currency: the code in capitals
     complete: if refunded and lost are known
+    released: the refund that is the release of what was not captured
     at_risk: what is withdrawn by disputes that nobody has decided
     unknown: a word of Stripe that has no meaning here, or None
     method_type: of the payment method that was charged
@@ -126,6 +127,7 @@ class PaymentState:
     dispute_reason: Optional[str] = None
     dispute_status: Optional[str] = None
     complete: bool = False
+    released: Optional[str] = None
     unknown: Optional[str] = None
 
     def __post_init__(self):
@@ -267,6 +269,7 @@ class PaymentState:
         if release and (sure or self._is_booked_whole(gateway, charge)):
             # What was not captured was never here to be given back
             data = [r for r in data if r is not release]
+            self.released = release['id']
         # The charge may count refunds that are pending or have failed
         self.refunded = sum(
             r['amount'] for r in data if r['status'] == 'succeeded')

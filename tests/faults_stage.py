@@ -228,7 +228,10 @@ class Stage:
         self.currencies = {}
         for name, digits in DIGITS.items():
             code = code_of(name)
-            currencies = Currency.search([('name', '=', name)])
+            currencies = Currency.search([
+                    ('name', '=', name),
+                    ('digits', '=', digits),
+                    ], limit=1)
             if currencies:
                 currency, = currencies
             else:

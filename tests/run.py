@@ -25,7 +25,7 @@ PACKAGE = 'trytond.modules.account_payment_stripe.tests'
 DATABASES = ['sqlite', 'postgresql']
 USES_DATABASE = re.compile(
     r'trytond\.tests|proteus'
-    r'|from \.(tools|browser|case|restore_case|faults_case)')
+    r'|from \.(tools|browser|\w*case)')
 # The longest first, so that the cores are busy to the end
 FIRST = ['test_faults', 'test_scenario', 'test_browser_pay', 'test_module']
 ACTIVATE = '''

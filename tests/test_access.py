@@ -6,7 +6,7 @@ from decimal import Decimal
 from trytond.model import ModelView
 from trytond.pool import Pool
 
-from .test_secrets import (
+from .access_case import (
     ACCOUNT, CUSTOMER, GROUPS, PAYMENT, REFUND, AccessTestCase, is_of_module)
 
 RECEPTION = 'party.party.reception_direct_debit'

@@ -50,7 +50,7 @@ class OwnerTestCase(StripeTestCase):
             table = Customer.__table__()
             Transaction().connection.cursor().execute(*table.update(
                     [table.stripe_customer_id, table.stripe_double],
-                    [customer_id or self.customer_id, True],
+                    [customer_id or self.customer_id, double.id],
                     where=table.id == double.id))
             return double.id
 

@@ -290,13 +290,11 @@ class SetupTestCase(StripeTestCase):
                         Payment = Pool().get('account.payment')
                         payment = self.create_payment(
                             stripe_customer=self.customer)
-                        Transaction().commit()
-                        Payment.stripe_checkout([payment])
-                        url = payment.stripe_checkout_url
-                        first = payment.stripe_payment_intent_id
-                        if not opened:
-                            Transaction().rollback()
-                            url = None
+                        url = None
+                        if opened:
+                            Payment.stripe_checkout([payment])
+                            url = payment.stripe_checkout_url
+                            first = payment.stripe_payment_intent_id
                     customer_id = self.delete()
                     if told:
                         self.fetch()
@@ -376,7 +374,7 @@ class SetupTestCase(StripeTestCase):
         with self.transaction():
             self.assertEqual(Payment(payment.id).state, 'processing')
         # Neither when it is deleted meanwhile
-        self.write(active=False)
+        self.write(active=False, stripe_try_at=None)
         self.call('stripe_delete')
         self.assertEqual(self.read('stripe_customer_id'), customer_id)
         asked = len(self.simulator.requests)

@@ -169,3 +169,26 @@ class PartialCaptureTestCase(StripeTestCase):
                     where=table.id == payment.id))
             self.payment = payment.id
         self.assertLeft(30)
+
+    def test_refund_of_the_earlier_module(self):
+        "Test the release is not taken for a refund of the same amount"
+        self.capture(release=True)
+        with self.transaction() as transaction:
+            Refund = Pool().get('account.payment.stripe.refund')
+            refund, = Refund.create([{
+                        'payment': self.payment, 'amount': Decimal('12')}])
+            # As it is after the update
+            table = refund.__table__()
+            transaction.connection.cursor().execute(*table.update(
+                    [table.stripe_attempt], [None],
+                    where=table.id == refund.id))
+        with self.transaction():
+            refund = Refund(refund.id)
+            Refund.submit([refund])
+            Refund.approve([refund])
+        with self.transaction():
+            self.assertEqual(Refund(refund.id).state, 'succeeded')
+            self.assertEqual(
+                Pool().get('account.payment')(self.payment).amount,
+                Decimal('18'))
+        self.assertEqual(len(self.requests('POST', '/v1/refunds')), 1)
