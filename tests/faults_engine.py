@@ -96,6 +96,8 @@ class Story(
         self._saved = {}
         # The journals whose currency was changed, and the right one
         self.changed = {}
+        # The payments that succeeded meanwhile
+        self.booked = set()
         self.mail(post)
         self._make()
         stage.story = self
