@@ -265,7 +265,9 @@ class Invariants(MailInvariants):
 
     def _was_refused(self, intents):
         return any(
-            i['last_payment_error'] or i['cancellation_reason'] == 'expired'
+            i['last_payment_error']
+            # The second one as before 2025-03-31
+            or i['cancellation_reason'] in {'expired', 'automatic'}
             for i in intents)
 
     def _left(self, movement):
