@@ -273,6 +273,10 @@ class Event(ModelSQL, ModelView):
         kept with its error.
         Commits, after a roll back of what the transaction holds.
         """
+        if event['type'] not in cls.handlers():
+            # Nothing of it is kept, whatever fails
+            return
+
         def receive():
             result = cls.receive(account, event)
             if after and result is not None:

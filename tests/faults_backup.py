@@ -68,6 +68,7 @@ class Backups:
         self.seen.clear()
         self.mails.clear()
         self.customers.clear()
+        self.owned = None
         self._saved.clear()
 
     @property

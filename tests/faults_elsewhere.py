@@ -11,6 +11,15 @@ DISPUTES = [
     'open', 'open', 'win', 'lose', 'lose', 'win late', 'win late', 'appeal',
     'appeal won', 'appeal lost', 'reopen', 'escalate',
     'prevented', 'prevented by refund', 'prevented only']
+# As they happen
+HISTORIES = [
+    ['open', 'lose', 'win late'],
+    ['open', 'lose', 'win late', 'reopen', 'lose'],
+    ['open', 'lose', 'appeal', 'appeal won'],
+    ['open', 'lose', 'appeal', 'appeal lost', 'win late'],
+    ['open', 'win', 'reopen', 'win'],
+    ['open', 'open', 'lose', 'win late'],
+    ]
 TRANSFERS = ['receive', 'receive some', 'receive odd', 'expire']
 
 

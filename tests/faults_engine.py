@@ -27,6 +27,7 @@ from trytond.modules.account_payment_stripe.tests.faults_elsewhere import (
     Elsewhere)
 from trytond.modules.account_payment_stripe.tests.faults_invariants import (
     SECRETS, Invariants)
+from trytond.modules.account_payment_stripe.tests.faults_owners import Owners
 from trytond.modules.account_payment_stripe.tests.faults_stage import (
     DIGITS, Killed, Stage, Violation)
 from trytond.modules.account_payment_stripe.tests.faults_stripe import (
@@ -47,7 +48,8 @@ __all__ = [
 
 
 class Story(
-        Users, Edits, AtStripe, Elsewhere, Worlds, Backups, Invariants):
+        Users, Edits, Owners, AtStripe, Elsewhere, Worlds, Backups,
+        Invariants):
     """Payments and what happens to them.
 
     The methods are what somebody does or what goes wrong; each can be called
@@ -74,6 +76,8 @@ class Story(
         self.seen = {}
         # The intents of pages that were opened before a restore
         self.tabs = {}
+        # The customer at Stripe that another party may have, too
+        self.owned = None
         # The intents of which a part has arrived
         self.partly = set()
         self.may_fail = {}
@@ -92,6 +96,8 @@ class Story(
         self._saved = {}
         # The journals whose currency was changed, and the right one
         self.changed = {}
+        # The payments that succeeded meanwhile
+        self.booked = set()
         self.mail(post)
         self._make()
         stage.story = self
@@ -289,6 +295,7 @@ class Story(
         'capture': ('account.payment', 'stripe_capture_'),
         'refund': ('account.payment.stripe.refund', 'stripe_create'),
         'customer': ('account.payment.stripe.customer', 'stripe_create'),
+        'delete': ('account.payment.stripe.customer', 'stripe_delete'),
         'events': ('account.payment.stripe.account', 'fetch_events'),
         }
 

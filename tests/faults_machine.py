@@ -19,7 +19,7 @@ __all__ = [
     'FAULTS', 'Results', 'Stage', 'Story', 'Violation', 'play']
 
 FAULTS = HTTP_FAULTS + OTHER_FAULTS
-STEPS = 12
+STEPS = 14
 # Whether the database is restored in a story
 RESTORES = [False, False, False, True]
 CONFIRM = 'POST /v1/payment_intents/*/confirm'
@@ -50,6 +50,9 @@ actions = st.sampled_from([
         'deliver', 'events', 'checkout', 'draft', 'fail', 'stripe_do_pull'])
 faults = st.sampled_from(HTTP_FAULTS)
 matches = st.sampled_from(MATCHES)
+# What is already wrong when the first payment is processed
+early = st.one_of(
+    st.none(), st.tuples(faults, st.integers(1, 2), matches))
 orders = st.sampled_from(['first', 'last', 'middle'])
 # What happens while the module waits for Stripe
 MEANWHILE = [
@@ -91,15 +94,18 @@ def machine(stage, results):
             currency=currencies, post=posts,
             process=st.booleans(), later=later,
             restores=st.sampled_from(RESTORES),
-            swaps=st.sampled_from(RESTORES), release=later)
+            swaps=st.sampled_from(RESTORES), release=later,
+            early=early)
         def begin(
                 self, hook, pace, way, currency, post, process, later,
-                restores, swaps, release):
+                restores, swaps, release, early):
             self.story = Story(
                 stage, hook=hook, pace=pace, post=post, release=release)
             self.restores = restores
             # What is at another account would not be found after a restore
             self.swaps = swaps and not restores
+            if early:
+                self.story.fault(*early)
             self.story.add_payment(
                 way[0], currency=currency, capture=way[1], process=process,
                 later=later)

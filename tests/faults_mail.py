@@ -10,7 +10,7 @@ import time
 
 from trytond import config as trytond_config
 
-__all__ = ['MODES', 'Post']
+__all__ = ['MODES', 'MailInvariants', 'Post']
 
 MODES = [
     'works', 'absent', 'login refused', 'address refused', 'mail refused',
@@ -127,3 +127,29 @@ class Post:
         while (line := connection.rfile.readline()) not in {b'.\r\n', b''}:
             content += line[1:] if line.startswith(b'..') else line
         return content
+
+
+class MailInvariants:
+    "What must hold of the e-mails of a story"
+
+    def _check_sessions(self):
+        "The mail server is not asked for each commit"
+        sessions = self.stage.post.sessions - self.sessions
+        # trytond tries six times if it hangs up
+        if sessions > (30 if self.stage.post.mode == 'hangs up' else 8):
+            self.violation(
+                'e-mail', "%s connections to the mail server", sessions)
+
+    def _check_mails(self):
+        for id_ in self.payments:
+            if self._read(id_)['stripe_to_mail']:
+                self.violation('e-mail', "payment %s waits for its e-mail",
+                    id_)
+        refusals = sum(
+            1 for e in self._objects('event').values()
+            if e['type'] == 'payment_intent.payment_failed')
+        if len(self.mails) > refusals:
+            self.violation('e-mail', "%s e-mails for %s refusals",
+                len(self.mails), refusals)
+        for mail in self.mails:
+            self._check_secret(mail.as_string(), "an e-mail")

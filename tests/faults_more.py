@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from trytond.modules.account_payment_stripe.tests.faults_elsewhere import (
-    DISPUTES, TRANSFERS)
+    DISPUTES, HISTORIES, TRANSFERS)
+from trytond.modules.account_payment_stripe.tests.faults_owners import OWNERS
 from trytond.modules.account_payment_stripe.tests.faults_users import CARDS
 
 which = st.integers(0, 3)
@@ -120,9 +121,15 @@ class More(RuleBasedStateMachine):
     @rule(which=which, browser=which,
         by=st.sampled_from(['voucher', 'transfer']),
         then=st.sampled_from([None, *TRANSFERS]), end=st.booleans(),
-        press=st.sampled_from([None, None, 'draft', 'fail', 'process']))
-    def elsewhere_paid(self, which, browser, by, then, end, press):
+        press=st.sampled_from([None, None, 'draft', 'fail', 'process']),
+        currency=st.sampled_from([None, 'eur', 'usd', 'jpy']))
+    def elsewhere_paid(
+            self, which, browser, by, then, end, press, currency):
         story, id_ = self.story, self.payment(which)
+        if currency and len(story.payments) < 4:
+            id_ = story.add_payment(
+                'page' if by == 'voucher' else 'page of a customer',
+                currency=currency, process=False)
         if not story.seen.get(id_):
             story.checkout(id_)
         story.pay_elsewhere(id_, browser, by)
@@ -145,12 +152,22 @@ class More(RuleBasedStateMachine):
     def transfers(self, which, what):
         self.story.transfer(what, self.payment(which))
 
-    @rule(which=which, what=st.lists(
-            st.sampled_from(DISPUTES), min_size=1, max_size=5),
+    @precondition(lambda self: not self.restores)
+    @rule(what=st.lists(st.sampled_from(OWNERS), min_size=1, max_size=4))
+    def owners(self, what):
+        for step in what:
+            self.story.own(step)
+
+    @rule(which=which, what=st.one_of(
+            st.sampled_from(HISTORIES),
+            st.lists(st.sampled_from(DISPUTES), min_size=1, max_size=5)),
         deliver=st.booleans())
     def bank(self, which, what, deliver):
         story = self.story
-        id_ = story.first('succeeded') or self.payment(which)
+        id_ = story.first('succeeded')
+        if not id_ and len(story.payments) < 4:
+            id_ = story.add_payment('token')
+        id_ = id_ or self.payment(which)
         for step in what:
             story.bank(step, id_)
             if deliver:

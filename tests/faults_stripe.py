@@ -36,6 +36,8 @@ OTHER_FAULTS = [
     'paid elsewhere: multibanco', 'paid elsewhere: konbini',
     'paid elsewhere: us_bank_account', 'paid elsewhere: customer_balance',
     'expired elsewhere', 'arrived in part',
+    'two customers of one id', 'customer of another party refused',
+    'customer deleted at Stripe', 'parties merged',
     'digits too few', *('mail server %s' % m for m in MODES[1:])]
 
 

@@ -332,62 +332,6 @@ class Users:
         self.tell("customer %s of %s", id_, token)
         self.customers.append(id_)
 
-    # The currency of a journal
-
-    def currency_of(self, id_):
-        "Return the name of the currency of the payment"
-        journal = self._read(id_)['journal']
-        return next(c for c, j in self.journals.items() if j == journal)
-
-    def change_currency(self, currency, to):
-        "Somebody gives a journal another currency, by the client"
-        self.restore_currencies()
-        if to == currency:
-            return
-        id_ = self.journals[currency]
-        self.tell("the journal in %s is to be in %s", currency, to)
-
-        def run():
-            Journal = Pool().get('account.payment.journal')
-            journal = Journal(id_)
-            journal.currency = self.stage.currencies[to]
-            journal.save()
-            return journal
-        if isinstance(
-                self._transaction(run, company=False, later=True),
-                Exception):
-            self.hits['currency of a journal kept'] += 1
-            return
-        self.changed[currency] = id_
-        self.restore_currencies()
-        if any(row['journal'] == id_ and row['stripe_payment_intent_id']
-                for row in map(self._read, self.payments)):
-            self.violation('currency',
-                "the journal in %s was in %s", currency, to)
-
-    def force_currency(self, currency, to):
-        "The currency of the journal is another, as the database says"
-        self.restore_currencies()
-        if to == currency:
-            return
-        self.tell("the journal in %s is in %s", currency, to)
-        self.hits['currency of a journal changed'] += 1
-        self.changed[currency] = self.journals[currency]
-        self._write_currency(currency, to)
-
-    def restore_currencies(self):
-        for currency in list(self.changed):
-            self.tell("the journal is in %s again", currency)
-            self._write_currency(currency, currency)
-            del self.changed[currency]
-
-    def _write_currency(self, currency, to):
-        with self.stage.transaction() as transaction:
-            table = Pool().get('account.payment.journal').__table__()
-            transaction.connection.cursor().execute(*table.update(
-                    [table.currency], [self.stage.currencies[to]],
-                    where=table.id == self.journals[currency]))
-
 
 def _share(payment, share):
     "Return the part of the amount that Stripe can express also"

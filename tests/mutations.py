@@ -48,6 +48,8 @@ TESTS = [
     MODULE + '.tests.test_access.ClientMethodsTestCase',
     MODULE + '.tests.test_customer_owner.OwnerTestCase',
     MODULE + '.tests.test_customer_setup.SetupTestCase',
+    MODULE + '.tests.test_faults_worlds.WorldStoryTestCase',
+    MODULE + '.tests.test_faults_worlds.AfterwardsStoryTestCase',
     ]
 LEFT_OUT = shutil.ignore_patterns(
     '.git', '.cache', '.venv', '__pycache__', '*.egg-info', 'build')
@@ -535,6 +537,26 @@ MUTATIONS = {
     'look all the time at what nobody finishes': ('customer_checkout.py', [
             ("condition &= cls.stripe_due(table)\n", "pass\n")],
         ['test_unfinished']),
+    # engine
+    'choose again what was chosen': ('payment.py', [
+            ("            If(Eval('state').in_(CHOOSING), "
+                "cls.stripe_customer.domain, []),",
+                "            cls.stripe_customer.domain,")],
+        ['test_saved_card_of_former_account']),
+    'keep that another account had no event': ('account_keys.py', [
+            ("                    if a.fetched_at and not a.last_event],",
+                "                    if False],")],
+        ['test_made_by_another_key']),
+    'keep events of no interest': ('event.py', [
+            ("        if event['type'] not in cls.handlers():\n"
+                "            # Nothing", "        if False:\n"
+                "            # Nothing")],
+        ['test_database_lost_at_an_event_of_no_interest']),
+    'compare by the account of the journal': ('account_compare.py', [
+            ("                if payment.stripe_own_account.id == account_id:",
+                "                if payment.journal.stripe_account.id "
+                "== account_id:")],
+        ['test_missed_at_former_account']),
     }
 
 

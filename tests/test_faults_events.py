@@ -29,6 +29,19 @@ class EventStoryTestCase(StageTestCase):
                     story.verify()
                     self.assertPayment(story, id_, 'succeeded', 21)
 
+    def test_database_lost_at_an_event_of_no_interest(self):
+        "Nothing is kept of an event of no interest if the database fails"
+        for kind in ['conflict_before', 'lost_after']:
+            for count in range(1, 4):
+                with self.subTest(kind=kind, count=count):
+                    story = self.story()
+                    story.add_customer()
+                    story.cron('customer')
+                    story.disturb(kind, count)
+                    story.deliver(9, type='customer.created')
+                    story.calm()
+                    story.verify()
+
     def test_late_events(self):
         "Events arrive days later, in reverse and twice"
         story = self.story(pace=1)
