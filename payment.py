@@ -164,14 +164,14 @@ class Payment(
         readonly=True, ondelete='RESTRICT',
         states=_shown('stripe_intent_account'),
         help="The account at which the payment was made, "
-        "also if the journal has another one since.")
+        "even if the journal has another one by now.")
     stripe_live = fields.Boolean("In Live Mode", readonly=True)
     stripe_former_intent_id = fields.Char(
         "Stripe Former Intent", readonly=True, strip=False,
         help="The intent that must end before another is made.")
     stripe_confirmed = fields.Boolean(
         "Stripe Confirmed", readonly=True,
-        help="If it was tried to pay the intent.")
+        help="If an attempt was made to pay the intent.")
     stripe_to_mail = fields.Boolean("To Mail", readonly=True)
     stripe_mail_error = fields.Char(
         "E-mail Not Sent", readonly=True,

@@ -109,7 +109,7 @@ class Refund(
     stripe_sent_at = fields.Timestamp("Sent at", readonly=True)
     stripe_unsure = fields.Boolean(
         "Unsure", readonly=True,
-        help="If Stripe did not say what became of what was sent.")
+        help="If Stripe did not say whether it made the refund.")
 
     @classmethod
     def __setup__(cls):

@@ -23,8 +23,8 @@ GERMAN = {
     "Received so far": "Bisher eingegangen",
     "Still to transfer": "Noch zu überweisen",
     "Pay by": "Zahlbar bis",
-    "Show the instructions": "Zahlungsanweisungen anzeigen",
-    "Show the voucher": "Zahlungsbeleg anzeigen",
+    "Show the instructions": "Anleitung anzeigen",
+    "Show the voucher": "Zahlschein anzeigen",
     "Confirm the bank account": "Bankkonto bestätigen",
     "Use another payment method": "Andere Zahlungsmethode verwenden",
     "If you do, please do not pay this way any more.":
