@@ -56,7 +56,10 @@ class StoryTestCase(StageTestCase):
 
     def test_each_fault_at_each_request(self):
         "Each fault of Stripe at each request"
-        faults = self.engine.HTTP_FAULTS
+        faults = [
+            f for f in self.engine.HTTP_FAULTS
+            # None of them is a search
+            if not f.startswith('search_')]
         for i, request in enumerate(REQUESTS):
             # PostgreSQL is slower and sees a part
             for fault in faults if backend.name == 'sqlite' else (
