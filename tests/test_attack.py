@@ -4,10 +4,12 @@
 import time
 
 from trytond import config
+from trytond.exceptions import UserError
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .case import StripeTestCase
+from .restore_case import RestoreCase
 from .tools import MailServer
 
 
@@ -108,3 +110,50 @@ class MailTestCase(StripeTestCase):
             started = time.monotonic()
             self.charge()
             self.assertLess(time.monotonic() - started, 30)
+
+
+class DraftTestCase(RestoreCase):
+    "Test a draft that was paid after the backup"
+
+    def paid_draft(self, **params):
+        "Return the payment, restored to a draft"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment, _ = self.submitted(**params)
+            Payment.draft([payment])
+            Transaction().commit()
+            restore = self.backup(payment)
+            Payment.submit([payment])
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        self.world.pay(intent)
+        restore()
+        return payment
+
+    def test_pull(self):
+        "Test it succeeds with what Stripe says"
+        payment = self.paid_draft()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'draft')
+            payment.stripe_do_pull([payment])
+        self.assertPaidOnce(payment)
+
+    def test_pull_authorized(self):
+        "Test it waits for its capture"
+        payment = self.paid_draft(stripe_capture=False)
+        with self.transaction():
+            payment = self.reload(payment)
+            payment.stripe_do_pull([payment])
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'processing')
+            self.assertEqual(payment.stripe_waiting_for, 'capture')
+
+    def test_delete(self):
+        "Test it is not deleted"
+        payment = self.paid_draft()
+        with self.transaction():
+            payment = self.reload(payment)
+            with self.assertRaises(UserError):
+                payment.__class__.delete([payment])
