@@ -75,6 +75,10 @@ class Customer(metaclass=PoolMeta):
         cursor = Transaction().connection.cursor()
         is_new = not table_h.column_exist('stripe_owned_id')
         if is_new and table_h.column_exist('stripe_customer_id'):
+            # As clients sent it where there was none
+            cursor.execute(*table.update(
+                    [table.stripe_customer_id], [Null],
+                    where=table.stripe_customer_id == ''))
             table_h.add_column('stripe_double', cls.stripe_double._sql_type)
             cursor.execute(*table.update([table.stripe_double], [0]))
             cursor.execute(*table.update(

@@ -1,9 +1,11 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import logging
+import random
 import smtplib
 import time
 from email.headerregistry import Address
+from email.utils import formatdate, make_msgid
 from urllib.parse import parse_qs, urlsplit
 
 from sql import Literal
@@ -12,14 +14,17 @@ from trytond import config
 from trytond.i18n import gettext
 from trytond.pool import Pool, PoolMeta
 from trytond.report import get_email
-from trytond.sendmail import get_smtp_server, send_message
+from trytond.sendmail import get_smtp_server
 from trytond.transaction import Transaction
+from trytond.url import host
 
 from .common import attempt, new_key
 
 # In seconds, for the mail server to answer and for a run to send
 TIMEOUT = 10
 AT_MOST = 60
+# How many e-mails in a row may fail by the mail server
+FAILURES = 3
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +48,12 @@ class Payment(metaclass=PoolMeta):
         """
         ends = time.monotonic() + AT_MOST
         server = None
+        failures = 0
         try:
-            for id_ in attempt(cls._stripe_marked, payments):
+            marked = attempt(cls._stripe_marked, payments)
+            # Those that fail each time must not always be before the others
+            random.shuffle(marked)
+            for id_ in marked:
                 message = cls._stripe_take_mail(id_)
                 if not message:
                     continue
@@ -53,20 +62,12 @@ class Payment(metaclass=PoolMeta):
                 except Exception as e:
                     cls._stripe_mail_later(id_, e)
                     break
-                try:
-                    server = send_message(message, server=server, strict=True)
-                except _REFUSED as e:
-                    if _is_passing(e):
-                        # The others are not of the same address
-                        cls._stripe_mail_later(id_, e)
-                    else:
-                        cls._stripe_note_mail(id_, _text(e))
+                answered = cls._stripe_deliver(id_, server, message)
+                failures = 0 if answered else failures + 1
+                if not (answered and server.sock):
                     server.close()
                     server = None
-                except Exception as e:
-                    cls._stripe_mail_later(id_, e)
-                    break
-                if time.monotonic() > ends:
+                if failures == FAILURES or time.monotonic() > ends:
                     break
         except Exception:
             # Payments are charged whatever happens to their e-mails
@@ -74,6 +75,26 @@ class Payment(metaclass=PoolMeta):
         finally:
             if server:
                 server.close()
+
+    @classmethod
+    def _stripe_deliver(cls, id_, server, message):
+        "Send the message of the payment, return if the mail server answered"
+        try:
+            refused = _send(server, message)
+        except (*_REFUSED, _Unsure) as e:
+            if _is_passing(e):
+                # The others are not of the same address
+                cls._stripe_mail_later(id_, e)
+            else:
+                cls._stripe_note_mail(id_, _text(e))
+            return not isinstance(e, _Unsure)
+        except Exception as e:
+            cls._stripe_mail_later(id_, e)
+            return False
+        if refused:
+            cls._stripe_note_mail(
+                id_, _text(smtplib.SMTPRecipientsRefused(refused)))
+        return True
 
     @classmethod
     def stripe_queue_mail(cls, payments):
@@ -187,6 +208,10 @@ class Payment(metaclass=PoolMeta):
         return [self.party.email] if self.party.email else []
 
 
+class _Unsure(Exception):
+    "The mail server may have taken the message"
+
+
 class _MailError(Exception):
     "There is nobody to send the e-mail to"
 
@@ -206,9 +231,36 @@ def _is_passing(error):
     return any(400 <= code < 500 for code in codes)
 
 
+def _send(server, message):
+    """Send the message, once.
+
+    Return the answers to the recipients that were refused while others were
+    not, by address.
+    Raises _Unsure if the server was silent after it got the message: sent
+    again it might be delivered twice.
+    """
+    message['Message-ID'] = make_msgid(domain=host())
+    message['Date'] = formatdate()
+    given = False
+
+    def data(content):
+        nonlocal given
+        given = True
+        return server.__class__.data(server, content)
+    server.data = data
+    try:
+        return server.send_message(message)
+    except (smtplib.SMTPServerDisconnected, OSError) as e:
+        if given and not isinstance(e, smtplib.SMTPResponseException):
+            raise _Unsure from e
+        raise
+
+
 def _text(error):
     "Return what the mail server said"
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
+    if isinstance(error, _Unsure):
+        return gettext('account_payment_stripe.msg_email_unsure')
+    elif isinstance(error, smtplib.SMTPRecipientsRefused):
         return '; '.join(
             '%s: %s' % (address, answer[1].decode(errors='replace'))
             for address, answer in error.recipients.items())

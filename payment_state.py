@@ -162,6 +162,10 @@ class Payment(metaclass=PoolMeta):
             return
         settle(self)
         with self._stripe_moving():
+            if self.state == 'draft' and state.status not in OPEN | {
+                    'canceled'}:
+                # It was not one when it was paid, before a restore
+                cls.submit([self])
             if state.status == 'succeeded':
                 if self.amount != left or (
                         self.state in {'submitted', 'approved'}):

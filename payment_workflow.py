@@ -29,6 +29,14 @@ class Payment(metaclass=PoolMeta):
         cls._check_stripe_capture_amount(payments, field_names)
 
     @classmethod
+    def check_modification(cls, mode, payments, values=None, external=False):
+        super().check_modification(
+            mode, payments, values=values, external=external)
+        if mode == 'delete':
+            # It may have been paid after the backup that is restored
+            cls._stripe_release(cls._stripe(payments))
+
+    @classmethod
     def _check_stripe_kind(cls, payments, field_names):
         if field_names and not (field_names & {'kind', 'journal'}):
             return

@@ -38,6 +38,14 @@ class RetryMixin:
         return 0
 
     @classmethod
+    def preprocess_values(cls, mode, values):
+        values = super().preprocess_values(mode, values)
+        # Clients send an empty text where there is none
+        values.update((n, None) for n, v in list(values.items())
+            if v == '' and n.startswith('stripe_'))
+        return values
+
+    @classmethod
     def copy(cls, records, default=None):
         default = default.copy() if default is not None else {}
         default.setdefault('stripe_attempt', 0)

@@ -303,6 +303,8 @@ class MigrationTestCase(StripeTestCase):
             other, = Party.create([{'name': "Other"}])
         with self.transaction():
             make_old()
+            for _ in range(2):
+                self.insert_customer(stripe_customer_id='')
             names = {
                 'real': self.insert_customer(stripe_customer_id=shared.id),
                 'same': self.insert_customer(stripe_customer_id=shared.id),

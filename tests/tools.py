@@ -183,12 +183,16 @@ class MailServer:
     A context manager for the [email] section of the configuration.
     refuses: the commands that it refuses, as bytes; connections counts those
     who connected; silence is how long it waits before it answers, in
-    seconds."""
+    seconds; taking is how long it takes to say that it has a message;
+    hangs_up_on: the address at which it closes the connection."""
 
-    def __init__(self, refuses=(), silence=0, user=''):
+    def __init__(
+            self, refuses=(), silence=0, user='', taking=0, hangs_up_on=None):
         self.messages = []
         self.refuses = set(refuses)
         self.silence = silence
+        self.taking = taking
+        self.hangs_up_on = hangs_up_on
         self.connections = 0
         mail_server = self
 
@@ -234,7 +238,10 @@ class MailServer:
         answer('220 ready')
         while line := connection.rfile.readline():
             command = line.strip().upper()
-            if command.split()[0] in self.refuses:
+            if (command.startswith(b'RCPT') and self.hangs_up_on
+                    and self.hangs_up_on.upper().encode() in command):
+                break
+            elif command.split()[0] in self.refuses:
                 answer('535 no' if command.startswith(b'AUTH') else '550 no')
                 continue
             elif command.startswith(b'EHLO'):
@@ -253,4 +260,5 @@ class MailServer:
                     content += line[1:] if line.startswith(b'..') else line
                 self.messages.append(email.message_from_bytes(
                         content, policy=email.policy.default))
+                time.sleep(self.taking)
             answer('250 ok')
