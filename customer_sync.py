@@ -14,6 +14,7 @@ from .customer_owner import NOT_OWNED
 from .gateway import StripeFailure, StripeKeyReused, StripeRefused
 from .pace import paced
 from .party import PartyChanges
+from .policy import Meaning
 from .run import Run
 from .sources import read_fingerprints, read_owner
 
@@ -122,6 +123,12 @@ class Customer(metaclass=PoolMeta):
                 (table.stripe_customer_id != Null)
                 & (table.active == Literal(True)))
         Run(cls, cls._send_one).carry(where, customers)
+
+    def _stripe_wait_values(self, failure, meaning):
+        if meaning is Meaning.LATER:
+            # Cron runs seldom enough
+            return {'stripe_try_at': None}
+        return super()._stripe_wait_values(failure, meaning)
 
     @classmethod
     def stripe_refuse(cls, id_, gateway, failure):
