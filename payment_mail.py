@@ -182,6 +182,7 @@ class Payment(metaclass=PoolMeta):
                     language=language.code,
                     _request={'is_secure': request.get('is_secure')}):
             message, title = get_email(report, payment, [language])
+            message['Message-ID'] = make_msgid(domain=host())
         message['From'] = config.get('email', 'from')
         message['To'] = addresses
         message['Subject'] = title
@@ -239,7 +240,6 @@ def _send(server, message):
     Raises _Unsure if the server was silent after it got the message: sent
     again it might be delivered twice.
     """
-    message['Message-ID'] = make_msgid(domain=host())
     message['Date'] = formatdate()
     given = False
 

@@ -2,15 +2,20 @@
 # this repository contains the full copyright notices and license terms.
 """What a look from outside has found."""
 import time
+import uuid
 
 from trytond import config
 from trytond.exceptions import UserError
+from trytond.modules.company.tests import create_company
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
+from .access_case import ACCOUNT, CUSTOMER, AccessTestCase
 from .case import StripeTestCase
 from .restore_case import RestoreCase
 from .tools import MailServer
+
+EVENT = 'account.payment.stripe.event'
 
 
 class EmptyTextTestCase(StripeTestCase):
@@ -157,3 +162,55 @@ class DraftTestCase(RestoreCase):
             payment = self.reload(payment)
             with self.assertRaises(UserError):
                 payment.__class__.delete([payment])
+
+
+class EventAccessTestCase(AccessTestCase):
+    "Test the events of an account that several companies use"
+
+    def test_other_company(self):
+        "Test the payments of another company do not hide all events"
+        with self.transaction():
+            pool = Pool()
+            Account = pool.get(ACCOUNT)
+            Event = pool.get(EVENT)
+            ModelData = pool.get('ir.model.data')
+            User = pool.get('res.user')
+            Account.write([Account(self.account)], {
+                    'webhook_identifier': None})
+            payment = self.create_payment()
+            payment.stripe_checkout([payment])
+            self.world.pay(payment.stripe_payment_intent_id)
+            Transaction().commit()
+            Account.fetch_events([Account(self.account)])
+            events = list(Event.search([('account', '=', self.account)]))
+            self.assertIn(payment, [e.record for e in events])
+            events += Event.create([{
+                        'account': self.account,
+                        'identifier': 'evt_%s' % uuid.uuid4().hex,
+                        'type': 'charge.succeeded',
+                        'state': 'failed',
+                        'record': record,
+                        } for record in [
+                            None, '%s,%s' % (
+                                CUSTOMER, self.records[CUSTOMER][0])]])
+            others = [e.id for e in events[-2:]]
+            ids = [e.id for e in events]
+            company = create_company("Company %s" % uuid.uuid4().hex)
+            user, = User.create([{
+                        'name': "Other",
+                        'login': uuid.uuid4().hex,
+                        'companies': [('add', [company.id])],
+                        'company': company.id,
+                        'groups': [('add', [ModelData.get_id(
+                                        'account_payment', 'group_payment')])],
+                        }])
+            self.users['other'] = user.id
+            company = company.id
+        for user, company, seen in [
+                ('payment', self.company, ids), ('other', company, others)]:
+            with self.subTest(user):
+                rows = self.call(
+                    user, EVENT, 'search_read', [('id', 'in', ids)], 0, None,
+                    None, ['record', 'record.rec_name'], errors=(),
+                    company=company)
+                self.assertEqual({r['id'] for r in rows}, set(seen))
