@@ -180,7 +180,7 @@ class Refund(
         return self._payment_value('currency')
 
     @fields.depends(
-        'payment', 'amount', '_parent_payment.amount',
+        'payment', 'amount', '_parent_payment.id', '_parent_payment.amount',
         '_parent_payment.state')
     def on_change_payment(self):
         if (self.payment
