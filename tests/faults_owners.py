@@ -32,7 +32,8 @@ class Owners:
                             }]) and None)
             if isinstance(result, Exception):
                 self.hits['customer of another party refused'] += 1
-            elif not owned['merged'] and self._is_active(owned['real']):
+            elif (not (owned['merged'] or owned['given up'])
+                    and self._is_active(owned['real'])):
                 self.violation('customer', "two parties have %s", owned['id'])
         elif what.startswith('pay ') or what == 'fill in':
             self._pay_by(what)

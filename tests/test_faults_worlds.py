@@ -156,6 +156,28 @@ class AfterwardsStoryTestCase(StageTestCase):
                     story.verify()
                     self.assertPayment(story, id_, 'succeeded', '10.50')
 
+    def test_refund_much_later_than_500(self):
+        "A refund is not sent again while Stripe may still make it"
+        story = self.story()
+        id_ = story.add_payment('token')
+        story.fault('500_later', 3, 'POST /v1/refunds')
+        story.add_refund(id_, 50)
+        for _ in range(30):
+            story.wait(4000)
+            story.cron('refund')
+        story.verify()
+        self.assertPayment(story, id_, 'succeeded', 21)
+
+    def test_rest_released_by_a_refund(self):
+        "What is not captured is no refund"
+        for share, amount in [(50, 21), (33, '13.86')]:
+            with self.subTest(share=share):
+                story = self.story(release=True)
+                id_ = story.add_payment('token', capture=False)
+                story.capture(id_, share)
+                story.verify()
+                self.assertPayment(story, id_, 'succeeded', amount)
+
     def test_customer_of_another_party(self):
         "A double neither pays with, deletes nor renames what is another's"
         story = self.story()
