@@ -115,6 +115,8 @@ class Refund(
     def __setup__(cls):
         super().__setup__()
         cls.__access__.add('payment')
+        # Nobody types them, the buttons tell
+        cls.submitted_by.readonly = cls.approved_by.readonly = True
         t = cls.__table__()
         cls._sql_indexes.update({
                 Index(t, (t.payment, Index.Range())),
