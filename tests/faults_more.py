@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from trytond.modules.account_payment_stripe.tests.faults_elsewhere import (
     DISPUTES, HISTORIES, TRANSFERS)
+from trytond.modules.account_payment_stripe.tests.faults_mail import MODES
 from trytond.modules.account_payment_stripe.tests.faults_owners import OWNERS
 from trytond.modules.account_payment_stripe.tests.faults_users import CARDS
 
@@ -141,6 +142,22 @@ class More(RuleBasedStateMachine):
             story.process(id_)
         elif press:
             story.press(press, id_)
+
+    @rule(
+        mode=st.sampled_from(MODES[1:]), way=st.sampled_from(
+            ['saved challenged', 'saved declined', 'token challenged']))
+    def refused_without_mail(self, mode, way):
+        if len(self.story.payments) < 4:
+            self.story.mail(mode)
+            self.story.add_payment(way)
+
+    @rule(what=st.sampled_from(['refund odd', 'capture odd']))
+    def odd(self, what):
+        "What the digits of the currency cannot express"
+        story = self.story
+        if len(story.payments) < 4:
+            story.dashboard(what, story.add_payment(
+                    'token', currency='huf less', capture='refund' in what))
 
     @rule(types=st.sampled_from([
                 'charge.dispute.*', 'refund.*', 'charge.refund*',

@@ -281,6 +281,8 @@ class Users:
                 answer = self._world_of(intent).pay(
                     intent, authenticate=authenticate, **how)
                 self.tell("the payer sees: %s", answer['status'])
+                # With another method the part goes back to the customer
+                self.partly.discard(intent)
                 return answer['status']
             except simulator_errors.StripeError as e:
                 self.hits['declined'] += 1

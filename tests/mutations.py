@@ -542,7 +542,7 @@ MUTATIONS = {
             ("            If(Eval('state').in_(CHOOSING), "
                 "cls.stripe_customer.domain, []),",
                 "            cls.stripe_customer.domain,")],
-        ['test_saved_card_of_former_account']),
+        ['test_given_up_at_former_account']),
     'keep that another account had no event': ('account_keys.py', [
             ("                    if a.fetched_at and not a.last_event],",
                 "                    if False],")],

@@ -34,6 +34,16 @@ class WorldStoryTestCase(StageTestCase):
         story.verify()
         self.assertPayment(story, id_, 'succeeded', 42)
 
+    def test_given_up_at_former_account(self):
+        "A payment can be failed though the journal has another account"
+        story = self.story()
+        id_ = story.add_payment('saved', later=True)
+        story.swap_journals(True)
+        story.work()
+        story.press('fail', id_)
+        self.assertPayment(story, id_, 'failed', 42, charged=0)
+        story.verify()
+
     def test_saved_card_of_former_account(self):
         "What Stripe says is stored though the journal has another account"
         for way, state in [
