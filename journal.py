@@ -61,18 +61,27 @@ class Journal(metaclass=PoolMeta):
     def check_modification(cls, mode, journals, values=None, external=False):
         super().check_modification(
             mode, journals, values=values, external=external)
-        if mode == 'write' and 'currency' in values:
+        if mode == 'write' and values.get('currency'):
+            Currency = Pool().get('currency.currency')
+            currency = Currency(values['currency'])
             cls._check_stripe_currency([
-                    j for j in journals
-                    if j.currency.id != values['currency']])
+                    j for j in journals if j.currency != currency], currency)
 
     @classmethod
     @without_check_access
-    def _check_stripe_currency(cls, journals):
-        "What is, or may be, at Stripe would be taken for another currency"
+    def _check_stripe_currency(cls, journals, currency):
+        """Check that nothing which is, or may be, at Stripe would be taken for
+        the other currency.
+
+        What is in that currency at Stripe already lets it be set back.
+        """
         Payment = Pool().get('account.payment')
         payments = journals and Payment.search([
                 ('journal', 'in', [j.id for j in journals]),
+                ['OR',
+                    ('stripe_currency', '=', None),
+                    ('stripe_currency', '!=', (currency.code or '').upper()),
+                    ],
                 ['OR',
                     ('stripe_payment_intent_id', '!=', None),
                     ('stripe_charge_id', '!=', None),

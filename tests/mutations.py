@@ -293,7 +293,7 @@ MUTATIONS = {
         ['test_paid_in_other_currency', 'test_refund_in_other_currency',
             'test_capture_in_other_currency']),
     'change the currency of a journal': ('journal.py', [
-            ("if mode == 'write' and 'currency' in values:", "if False:")],
+            ("if mode == 'write' and values.get('currency'):", "if False:")],
         ['test_journal_currency']),
     'pay what is unclear': ('payment_checkout.py', [
             ("'open' if self.stripe_is_clear else 'unavailable'",
@@ -483,12 +483,8 @@ MUTATIONS = {
         ['test_joined']),
     'wait for a silent mail server (4)': ('payment_mail.py', [
             ("                    cls._stripe_mail_later(id_, e)\n"
-                "                    break\n"
-                "                try:\n"
-                "                    server = send",
-                "                    raise\n"
-                "                try:\n"
-                "                    server = send")],
+                "                    break\n",
+                "                    raise\n")],
         ['test_login_refused']),
     'mail to nobody for ever (4)': ('payment_mail.py', [
             ("        except _MailError as e:\n"
