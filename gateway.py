@@ -102,6 +102,7 @@ class StripeFailure(Exception):
     intent: the dictionary of the intent that Stripe joined to the error.
     at: the same as Gateway.answered_at.
     saved: if Stripe repeats it for the same idempotency key.
+    replayed: if it was already repeated, so that it is of an earlier request.
     forbidden: if the key is right but lacks a permission.
     operation: the name of what was asked for.
     reading: if nothing was asked to change.
@@ -110,6 +111,7 @@ class StripeFailure(Exception):
     operation = None
     reading = False
     saved = False
+    replayed = False
     forbidden = False
 
     def __init__(self, message, code=None, param=None, decline_code=None,
@@ -190,6 +192,7 @@ def classify(error):
     # https://docs.stripe.com/api/idempotent_requests
     failure.saved = (
         meaning is StripeRefused or (error.http_status or 0) >= 500)
+    failure.replayed = _is_replayed(error.headers)
     return failure
 
 
@@ -209,6 +212,10 @@ def _answered_at(headers, started):
     except (TypeError, ValueError):
         return None
     return Moment(int(sent - (time.monotonic() - started)), int(sent))
+
+
+def _is_replayed(headers):
+    return bool(headers) and headers.get('Idempotent-Replayed') == 'true'
 
 
 def _code(error):
@@ -328,6 +335,7 @@ class Gateway:
                 logger.debug("%s (%s)", name, answer.request_id)
                 self.succeeded[operation] = started
                 self._local.answered_at = _answered_at(answer.headers, started)
+                self._local.replayed = _is_replayed(answer.headers)
                 return answer.data
             if not limited or retry == self.max_network_retries:
                 break
@@ -343,6 +351,12 @@ class Gateway:
     def answered_at(self):
         "The Moment of the last request of this thread"
         return getattr(self._local, 'answered_at', None)
+
+    @property
+    def replayed(self):
+        """If the last answer of this thread is the one of an earlier request
+        with the same idempotency key, which may be out of date"""
+        return getattr(self._local, 'replayed', False)
 
 
 class QuickGateway(Gateway):

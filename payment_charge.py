@@ -9,7 +9,7 @@ from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
 from .common import new_key, stripe_amount
-from .gateway import StripeKeyReused, StripeRefused
+from .gateway import StripeFailure, StripeKeyReused, StripeRefused
 from .pace import paced
 from .payment_state import FIRST_LOOK, LAST_LOOK
 from .policy import Meaning, meaning_of
@@ -328,25 +328,38 @@ class Payment(metaclass=PoolMeta):
         None if the payment has another one, that has been found.
         Raises StripeKeyReused if there is one that is not found yet.
         """
-        payment = cls.stripe_browse(id_)
-        key = payment.stripe_create_key
-        try:
-            return (yield paced(
-                    gateway.payment_intents.create,
-                    **payment.stripe_intent_params(), **params,
-                    idempotency_key=key))
-        except StripeKeyReused:
-            # The payment was edited since, so that the intent is another one
-            yield from cls._stripe_look(id_, gateway, reused=True)
+        while True:
+            payment = cls.stripe_browse(id_)
+            key = payment.stripe_create_key
+            made = None
+            try:
+                intent, replayed = yield paced(
+                    gateway.payment_intents.create, gateway,
+                    {
+                        **payment.stripe_intent_params(), **params,
+                        'idempotency_key': key,
+                        },
+                    func=_create)
+                if not replayed:
+                    return intent
+                # The answer tells what it was
+                intent = yield paced(
+                    gateway.payment_intents.retrieve, intent['id'])
+                if intent['status'] != 'canceled':
+                    return intent
+                made = intent['id']
+            except StripeFailure as e:
+                if not (e.replayed or isinstance(e, StripeKeyReused)):
+                    raise
+                failure = e
+            # The payment was edited or restored since, so that the intent may
+            # be another one
+            yield from cls._stripe_look(id_, gateway, reused=True, made=made)
             payment = cls.stripe_browse(id_)
             if payment.stripe_is_known:
                 return
             if payment.stripe_create_key == key:
-                raise
-        return (yield paced(
-                gateway.payment_intents.create,
-                **payment.stripe_intent_params(), **params,
-                idempotency_key=payment.stripe_create_key))
+                raise failure
 
     def _stripe_may_confirm(self, state):
         """If there is what to confirm and it never was.
@@ -434,6 +447,13 @@ class Payment(metaclass=PoolMeta):
 def _digest(token):
     "Return what tells tokens from each other without telling them"
     return hashlib.sha256(token.encode()).hexdigest()[:16]
+
+
+def _create(gateway, params):
+    """Return the dictionary of the intent and if it was made by an earlier
+    request"""
+    intent = gateway.payment_intents.create(**params)
+    return intent, gateway.replayed
 
 
 def _confirm(gateway, intent, params):

@@ -217,6 +217,8 @@ class _MailError(Exception):
     "There is nobody to send the e-mail to"
 
 
+# What the mail server answers before it gets the message
+_START_MAIL_INPUT = 354
 # The mail server is right to refuse them each time
 _REFUSED = (
     smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError,
@@ -243,17 +245,20 @@ def _send(server, message):
     message['Date'] = formatdate()
     given = False
 
-    def data(content):
+    def getreply():
         nonlocal given
-        given = True
-        return server.__class__.data(server, content)
-    server.data = data
+        code, text = server.__class__.getreply(server)
+        given |= code == _START_MAIL_INPUT
+        return code, text
+    server.getreply = getreply
     try:
         return server.send_message(message)
     except (smtplib.SMTPServerDisconnected, OSError) as e:
         if given and not isinstance(e, smtplib.SMTPResponseException):
             raise _Unsure from e
         raise
+    finally:
+        del server.getreply
 
 
 def _text(error):

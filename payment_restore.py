@@ -55,18 +55,19 @@ class Payment(metaclass=PoolMeta):
             and self.create_date < account.resumed_at + ZONES)
 
     @classmethod
-    def _stripe_look(cls, id_, gateway, reused=False):
+    def _stripe_look(cls, id_, gateway, reused=False, made=None):
         """Yield the calls that find the intents of the payment, which knows
         none, and remember the one that counts.
 
         reused: if Stripe said that there is one for the current attempt.
+        made: its id if it is known.
         Without one that counts, the attempt advances if those for it are
         cancelled.
         """
         payment = cls.stripe_browse(id_)
         key, attempt = payment.stripe_idempotency_key, payment.stripe_attempt
         former = payment.stripe_former_intent_id
-        ids = [former] if former else []
+        ids = [i for i in [former, made] if i]
         if key and (reused or payment._stripe_may_be_forgotten):
             ids.extend((yield paced(
                         gateway.payment_intents.search, gateway, key,
@@ -214,8 +215,11 @@ def _search(gateway, key):
 def _rank(intent):
     status = intent['status']
     if status in OPEN:
-        return len(_RANK) + 1
-    return _RANK.index(status) if status in _RANK else len(_RANK)
+        rank = len(_RANK) + 1
+    else:
+        rank = _RANK.index(status) if status in _RANK else len(_RANK)
+    # Of two that wait for a transfer the one to which some has come
+    return rank, -PaymentState.from_intent(intent).transferred
 
 
 def _is_used(intent):

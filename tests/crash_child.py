@@ -135,17 +135,18 @@ def post(job):
 
 
 def main():
-    import trytond.sendmail
     from trytond import backend, config
     from trytond.pool import Pool
     from trytond.transaction import Transaction
+
+    from .tools import MailServer
     options = json.loads(sys.argv[1])
     if not config.has_section(SECTION):
         config.add_section(SECTION)
     for option, value in options.items():
         config.set(SECTION, option, value)
-    # What would be sent is not what is looked at
-    trytond.sendmail.get_smtp_server = lambda *args, **kwargs: None
+    # What is sent is not what is looked at
+    MailServer().start()
     name = os.environ['DB_NAME']
     Pool.start()
     pool = Pool(name)

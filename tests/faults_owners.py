@@ -114,7 +114,7 @@ class Owners:
             self.hits['two customers of one id'] += 1
             self._set_customer(
                 double, stripe_customer_id=self.owned['id'],
-                stripe_double=True)
+                stripe_double=double)
             # It is not known of any of them then
             for id_ in [double, self.owned['real']]:
                 self._set_customer(id_, stripe_owned_id=None)

@@ -190,6 +190,85 @@ class RestoreAtOnceTestCase(RestoreEditTestCase):
         self.assertPaidOnce(payment)
 
 
+class ReplayedTestCase(RestoreCase):
+    "Test what Stripe repeats under a key is not taken for what is so now"
+
+    def paid_again(self, **values):
+        """Return a payment that is restored and was paid on its second page,
+        the first was given up"""
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment(**values)
+            Transaction().commit()
+            restore = self.backup(payment, days=0)
+            Payment.stripe_checkout([payment])
+            Payment.draft([payment])
+            Payment.submit([payment])
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+            self.assertEqual(payment.stripe_attempt, 1)
+        self.world.pay(intent)
+        restore()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertFalse(payment.stripe_attempt)
+            self.assertIsNone(payment.stripe_payment_intent_id)
+        return payment
+
+    def test_page(self):
+        "Test the page tells that it is paid"
+        for delay in [0, 10 ** 6]:
+            with self.subTest(search_delay=delay):
+                payment = self.paid_again()
+                self.world.settings.search_delay = delay
+                with self.transaction():
+                    payment = self.reload(payment)
+                    payment.stripe_checkout([payment])
+                    self.assertEqual(
+                        payment.stripe_checkout_result, 'succeeded')
+        self.assertEqual(
+            [m['amount'] for m in self.world.ledger()], [4200] * 2)
+
+    def test_charge(self):
+        "Test it succeeds and nothing is charged"
+        with self.transaction():
+            customer, method = self.create_customer()
+        payment = self.paid_again()
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.reload(payment)
+            payment.stripe_customer = customer
+            payment.stripe_customer_payment_method = method
+            payment.save()
+            Payment.process([payment])
+        self.assertPaidOnce(payment)
+
+    def test_charge_page(self):
+        "Test the same with nothing else to charge"
+        payment = self.paid_again(
+            stripe_token='tok_visa', stripe_chargeable=True)
+        with self.transaction():
+            Pool().get('account.payment').process([self.reload(payment)])
+        self.assertPaidOnce(payment)
+
+    def test_answer_lost(self):
+        "Test the intent of which the answer was lost is taken without search"
+        self.world.settings.search_delay = 10 ** 6
+        self.simulator.faults.add('drop_after', 'POST /v1/payment_intents')
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment(
+                stripe_token='tok_visa', stripe_chargeable=True)
+            Payment.process([payment])
+        self.simulator.faults.clear()
+        with self.transaction():
+            self.reload(payment).stripe_store(stripe_try_at=None)
+            Transaction().commit()
+            Payment.stripe_charge()
+        self.assertPaidOnce(payment)
+        self.assertEqual(len(self.world.objects('payment_intent')), 1)
+
+
 class FormerIntentTestCase(RestoreCase):
     "Test an intent that another module made forget is not skipped"
 
