@@ -15,6 +15,7 @@ from .amount import from_stripe
 from .common import attempt, from_timestamp, to_timestamp
 from .gateway import StripeDenied, StripeFailure, StripeUnavailable
 from .refund_create import METADATA, STATES
+from .state import UNPAID
 from .taken import of_disputes
 
 PAGE = 100
@@ -27,6 +28,10 @@ REFUNDS = dt.timedelta(days=35)
 # The bank may decide, and change its mind, months later. There are few
 # https://docs.stripe.com/disputes/how-disputes-work
 DISPUTES = dt.timedelta(days=365)
+# A charge of the days before may have become known since, or has succeeded
+CHARGES = dt.timedelta(days=1)
+# How long they are looked for if they were not compared for a while
+CHARGES_AT_MOST = dt.timedelta(days=30)
 # How often Stripe may be silent before the others are left for later
 SILENCES = 3
 
@@ -47,7 +52,7 @@ class Account(metaclass=PoolMeta):
         states={
             'invisible': True,
             },
-        help="When the refunds and disputes were last compared "
+        help="When the charges, refunds and disputes were last compared "
         "with those at Stripe.")
 
     @classmethod
@@ -81,7 +86,9 @@ class Account(metaclass=PoolMeta):
             now = account.stripe_now
             since = time.monotonic()
             done, forbidden = True, False
-            for compare in [cls._compare_refunds, cls._compare_disputes]:
+            for compare in [
+                    cls._compare_charges, cls._compare_refunds,
+                    cls._compare_disputes]:
                 try:
                     compare(account_id, now)
                 except (TransactionError, backend.DatabaseOperationalError):
@@ -108,6 +115,18 @@ class Account(metaclass=PoolMeta):
         account = cls(account_id)
         cls.write([account], {'compared_at': at})
         cls.note_accepted([account], since)
+
+    @classmethod
+    def _compare_charges(cls, account_id, now):
+        account = cls(account_id)
+        since = max(
+            min(account.compared_at or now, now) - CHARGES,
+            now - CHARGES_AT_MOST)
+        charges = {
+            _paid_by(charge): charge['id']
+            for charge in _listed(account.gateway.charges, since)
+            if charge['status'] != 'failed'}
+        cls._compare_with(account_id, charges, cls._different_charges)
 
     @classmethod
     def _compare_refunds(cls, account_id, now):
@@ -187,6 +206,12 @@ class Account(metaclass=PoolMeta):
                 if payment.stripe_own_account.id == account_id:
                     payments[by_id[getattr(payment, name)]].append(payment)
         return payments
+
+    @classmethod
+    def _different_charges(cls, charges):
+        for payment in charges:
+            if payment.stripe_intent_status in UNPAID:
+                yield payment.id, []
 
     @classmethod
     def _different_refunds(cls, refunds):
@@ -281,5 +306,9 @@ def _listed(service, since):
 
 
 def _paid_by(object_):
-    "Return the ids of the intent and of the charge of the dictionary"
-    return object_.get('payment_intent'), object_.get('charge')
+    """Return the ids of the intent and of the charge of the dictionary, which
+    may be the charge"""
+    return (
+        object_.get('payment_intent'),
+        object_['id'] if object_['object'] == 'charge'
+        else object_.get('charge'))

@@ -49,6 +49,7 @@ LATER_CODES = frozenset(
 # Named as by the services of the library
 OPERATIONS = {
     'charges.capture': ('post', '/v1/charges/{}/capture'),
+    'charges.list': ('get', '/v1/charges'),
     'charges.retrieve': ('get', '/v1/charges/{}'),
     'customer_sessions.create': ('post', '/v1/customer_sessions'),
     'customers.create': ('post', '/v1/customers'),

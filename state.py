@@ -17,6 +17,7 @@ __all__ = ['PaymentState', 'instructions']
 FINAL = frozenset(['succeeded', 'canceled'])
 # Nobody has tried to pay them, or it failed
 OPEN = frozenset(['requires_payment_method', 'requires_confirmation'])
+UNPAID = OPEN | {'requires_action'}
 # Stripe may add others
 KNOWN = FINAL | OPEN | {'requires_action', 'processing', 'requires_capture'}
 # https://docs.stripe.com/api/refunds/object

@@ -52,7 +52,7 @@ class MissedTestCase(StripeTestCase):
     def lists(self):
         return [
             r['path'] for r in self.requests('GET')
-            if r['path'] in {'/v1/refunds', '/v1/disputes'}
+            if r['path'] in {'/v1/charges', '/v1/refunds', '/v1/disputes'}
             and 'created' in r['params']]
 
     def assertPayment(self, id_, state, amount):
@@ -70,6 +70,45 @@ class CompareTestCase(MissedTestCase):
         super().setUp()
         self.fetch()
         self.world.miss_events('*')
+
+    def open(self, **values):
+        "Return the id of a payment with an open page and of its intent"
+        with self.transaction():
+            payment = self.create_payment(**values)
+            payment.stripe_checkout([payment])
+            return payment.id, payment.stripe_payment_intent_id
+
+    def test_paid_on_page(self):
+        "Test a payer who does not come back has paid"
+        for values, state in [
+                ({}, 'succeeded'), ({'stripe_capture': False}, 'processing')]:
+            payment, intent = self.open(**values)
+            self.world.pay(intent)
+            self.fetch(days=1)
+            with self.transaction():
+                record = Pool().get('account.payment')(payment)
+                self.assertEqual(record.state, state)
+            self.assertEqual(len(self.reads()), 1)
+            self.fetch(days=1)
+            self.assertEqual(self.reads(), [])
+
+    def test_paid_on_page_without_cron(self):
+        "Test it is found after days without the cron"
+        payment, intent = self.open()
+        self.fetch(days=1)
+        self.world.pay(intent)
+        self.fetch(days=20)
+        with self.transaction():
+            record = Pool().get('account.payment')(payment)
+            self.assertEqual(record.state, 'succeeded')
+
+    def test_refused_on_page(self):
+        "Test a refused card is nothing to read"
+        payment, intent = self.open()
+        with self.assertRaises(Exception):
+            self.world.pay(intent, '4000000000000002')
+        self.fetch(days=1)
+        self.assertEqual(self.reads(), [])
 
     def test_dashboard_refund(self):
         "Test a refund made in Stripe's dashboard arrives"
@@ -157,7 +196,7 @@ class CompareTestCase(MissedTestCase):
         self.fetch(days=1)
         self.fetch(days=1)
         self.assertEqual(self.reads(), [])
-        self.assertEqual(len(self.lists()), 2)
+        self.assertEqual(len(self.lists()), 3)
         self.world.settle_dispute(dispute['id'], won=False)
         self.fetch(days=1)
         self.assertEqual(len(self.reads()), 1)
@@ -165,12 +204,12 @@ class CompareTestCase(MissedTestCase):
     def test_once_a_day(self):
         "Test the lists are read once a day"
         self.fetch(days=1)
-        self.assertEqual(len(self.lists()), 2)
+        self.assertEqual(len(self.lists()), 3)
         for _ in range(2):
             self.fetch()
             self.assertEqual(self.lists(), [])
         self.fetch(days=1)
-        self.assertEqual(len(self.lists()), 2)
+        self.assertEqual(len(self.lists()), 3)
 
     def test_many(self):
         "Test all pages of the lists are read"
@@ -215,7 +254,7 @@ class CompareTestCase(MissedTestCase):
         self.assertPayment(payment, 'succeeded', 30)
         self.simulator.faults.remove(rule)
         self.fetch()
-        self.assertEqual(len(self.lists()), 2)
+        self.assertEqual(len(self.lists()), 3)
         self.fetch()
         self.assertEqual(self.lists(), [])
 

@@ -148,6 +148,7 @@ def release(world, charge, amount, fee=None):
     if not world.settings.release_refunds or not amount:
         return
     row = _make(world, charge, amount, 'succeeded', {})
+    row.private['release'] = True
     if fee is not None:
         _move(world, charge, row, -fee)
         charge.private['release'] = amount
@@ -203,6 +204,8 @@ def succeed(world, row):
 
 def fail(world, row, reason='expired_or_canceled_card'):
     "Let a refund fail: the money comes back to the account"
+    if row.private.get('release'):
+        raise ValueError("nothing was sent to the payer with %s" % row['id'])
     if row['status'] not in {'pending', 'requires_action', 'succeeded'}:
         return
     charge = world.table('charge').get(row['charge'])
