@@ -270,6 +270,8 @@ class ObjectsTestCase(SimulatorTestCase):
                 'confirm': True, 'return_url': RETURN_URL})
         yield from get('/v1/account')
         yield from get('/v1/balance')
+        self.account.topup(100, 'usd')
+        yield from post('/v1/payouts', amount='100', currency='usd')
         for kind in ['charge', 'dispute', 'payment_intent', 'event',
                 'balance_transaction', 'payment_method']:
             for id in list(self.account.table(kind).rows):

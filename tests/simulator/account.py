@@ -6,7 +6,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from . import balance, elsewhere, intents, public, refunds, sources
+from . import elsewhere, intents, ledger, payouts, public, refunds, sources
+from .balance_controls import BalanceControls
 from .dispute_controls import DisputeControls
 from .errors import StripeError
 from .payer_controls import PayerControls
@@ -22,7 +23,7 @@ ACCOUNTS = {
     }
 
 
-class Account(DisputeControls, PayerControls, World):
+class Account(BalanceControls, DisputeControls, PayerControls, World):
     "A world, and the controls that Stripe's dashboard or a payer would have"
 
     def objects(self, kind):
@@ -36,7 +37,12 @@ class Account(DisputeControls, PayerControls, World):
     def ledger(self):
         "Return the movements of money, oldest first"
         with self.lock:
-            return balance.ledger(self)
+            return ledger.ledger(self)
+
+    def ledger_troubles(self):
+        "Return what is wrong with rows, payouts or balance as text"
+        with self.lock:
+            return ledger.troubles(self)
 
     def completed(self):
         "Return what became of requests that were answered by 500 first"
@@ -81,6 +87,8 @@ class Account(DisputeControls, PayerControls, World):
         numbers of cards are taken, and payment_method_types, the list of
         what is turned on in the Dashboard."""
         self.settings.set(**settings)
+        with self.lock:
+            payouts.schedule(self)
 
     def miss_events(self, *types):
         """Let Stripe fail to make events of these types, with wildcards.

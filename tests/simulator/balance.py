@@ -3,55 +3,63 @@
 "Balance transactions: every movement of money."
 from decimal import Decimal
 
-from .api import endpoint, get, listing
+from .api import check_filters, endpoint, get, listing
 from .checks import places
+from .errors import invalid
 
-DISPUTE_FEE = 1500
-AVAILABLE_AFTER = 2 * 24 * 60 * 60
+
+def _rounded(value):
+    return int(Decimal(value).to_integral_value())
 
 
 def fee_of(world, charge, amount):
     "Return what Stripe takes for an amount of the charge, as settled"
     amount, _, _ = settled(world, amount, charge['currency'])
-    return (amount * 29 + 500) // 1000 + 30
+    settings = world.settings
+    return (amount * settings.fee_rate + 500) // 1000 + settings.fee_fixed
 
 
 def settled(world, amount, currency):
     "Return the amount as it is settled, its currency and the rate"
-    settlement = world.settings.settlement_currency
-    if not settlement or settlement == currency:
+    settings = world.settings
+    settlement = settings.settlement_currency
+    if (not settlement or settlement == currency
+            or currency in settings.settlement_currencies):
         return amount, currency, None
-    rate = Decimal(str(world.settings.settlement_rate))
+    rate = Decimal(str(
+            settings.settlement_rates.get(
+                currency, settings.settlement_rate)))
     digits = places(settlement) - places(currency)
-    return (
-        int((amount * rate).scaleb(digits).to_integral_value()), settlement,
-        float(rate))
+    return _rounded((amount * rate).scaleb(digits)), settlement, float(rate)
 
 
-def movement(world, type, charge, amount, source, fee=0, category=None,
-        description=None, stored=True):
+def entry(world, type, amount, currency, source=None, fee=0, category=None,
+        description=None, rate=None, available_on=None, fee_text=None,
+        balance_type='payments', stored=True):
     """Record that money moved; return the balance transaction.
 
-    The amount is in the currency of the charge, the fee in the one in which
-    the account is settled."""
+    Without available_on it is available at once."""
     now = world.now()
-    amount, currency, rate = settled(world, amount, charge['currency'])
     details = []
     if fee:
-        details.append({
-                'amount': fee,
-                'application': None,
-                'currency': currency,
-                'description': (
-                    "Dispute fee" if type == 'adjustment'
-                    else "Stripe processing fees"),
-                'type': 'stripe_fee',
-                })
+        tax = _rounded(fee * Decimal(str(world.settings.fee_tax)) / 100)
+        for part, kind, text in [
+                (fee, 'stripe_fee', fee_text or "Stripe processing fees"),
+                (tax, 'tax', "Tax on Stripe fees")]:
+            if part:
+                details.append({
+                        'amount': part,
+                        'application': None,
+                        'currency': currency,
+                        'description': text,
+                        'type': kind,
+                        })
+        fee += tax
     row = world.draft(
         'balance_transaction',
         amount=amount,
-        available_on=now + AVAILABLE_AFTER,
-        balance_type='payments',
+        available_on=now if available_on is None else available_on,
+        balance_type=balance_type,
         currency=currency,
         description=description,
         exchange_rate=rate,
@@ -59,13 +67,36 @@ def movement(world, type, charge, amount, source, fee=0, category=None,
         fee_details=details,
         net=amount - fee,
         reporting_category=category or type,
-        source=source['id'],
-        status='pending',
+        source=source and source['id'],
+        status='available' if available_on is None else 'pending',
         type=type)
-    row.private['charge'] = charge
+    row.private['charge'] = None
     world.rows.append(row)
     if stored:
         world.table('balance_transaction').add(row)
+    else:
+        row.private['hidden'] = True
+    return row
+
+
+def movement(world, type, charge, amount, source, fee=0, category=None,
+        description=None, stored=True):
+    """Record that money of a charge moved; return the balance transaction.
+
+    The amount is in the currency of the charge, the fee in the one in which
+    the account is settled."""
+    amount, currency, rate = settled(world, amount, charge['currency'])
+    text = None
+    if type == 'adjustment':
+        text = "Dispute fee"
+    elif fee and world.settings.fees_apart:
+        world.unbilled[currency] = world.unbilled.get(currency, 0) + fee
+        fee = 0
+    row = entry(
+        world, type, amount, currency, source, fee, category, description,
+        rate if world.settings.settlement_rate_shown else None,
+        world.now() + world.settings.available_after, text, stored=stored)
+    row.private['charge'] = charge
     return row
 
 
@@ -87,35 +118,14 @@ def settle(world, charge):
     row = world.unsettled.pop(charge['id'], None)
     if row:
         row['created'] = world.now()
+        del row.private['hidden']
         world.table('balance_transaction').add(row)
         charge['balance_transaction'] = row['id']
         world.emit('charge.updated', charge)
 
 
-def ledger(world):
-    "Return the movements of money, oldest first"
-    result = []
-    for row in world.rows:
-        charge = row.private['charge']
-        intent = world.table('payment_intent').get(
-            charge['payment_intent'] or '')
-        type = row['reporting_category']
-        result.append({
-                'id': row['id'],
-                'type': type,
-                'amount': row['amount'],
-                'fee': row['fee'],
-                'currency': row['currency'],
-                'charge': charge['id'],
-                'payment_intent': charge['payment_intent'],
-                'source': row['source'],
-                'created': row['created'],
-                'metadata': dict((intent or charge)['metadata']),
-                })
-    return result
-
-
-def _current(world, row):
+def current(world, row):
+    "Return the row with the status of now"
     if row['status'] == 'pending' and row['available_on'] <= world.now():
         row['status'] = 'available'
     return row
@@ -127,8 +137,17 @@ _PATH = '/v1/balance_transactions'
 @endpoint('GET', _PATH, 'BalanceTransactionListParams',
     'balance_transaction', many=True)
 def list_transactions(world, call, params):
+    check_filters(world, params, 'payout')
     where = None
-    if params.get('source'):
+    if params.get('payout'):
+        where = ('payout', [params['payout']])
+        payout = world.table('payout').get(params['payout'])
+        if (not payout['automatic']
+                and world.settings.manual_content_refused):
+            raise invalid(
+                "Balance transaction history can only be filtered on "
+                "automatic transfers, not manual.", param='payout')
+    elif params.get('source'):
         where = ('source', [params['source']])
     elif params.get('type'):
         where = ('type', [params['type']])
@@ -136,26 +155,32 @@ def list_transactions(world, call, params):
     def keep(row):
         return all(
             not params.get(k) or row[k] == params[k]
-            for k in ['currency', 'type', 'source']) and (
-            not params.get('payout'))
+            for k in ['currency', 'type', 'source'])
     result = listing(
         world, call, params, 'balance_transaction', where, keep)
     for row in result['data']:
-        _current(world, row)
+        current(world, row)
     return result
 
 
 @endpoint('GET', _PATH + '/{id}', 'BalanceTransactionRetrieveParams',
     'balance_transaction')
 def retrieve_transaction(world, call, params, id):
-    return _current(world, get(world, 'balance_transaction', id, 'id'))
+    return current(world, get(world, 'balance_transaction', id, 'id'))
 
 
 @endpoint('GET', '/v1/balance', 'BalanceRetrieveParams', 'balance')
 def retrieve_balance(world, call, params):
+    return balance_of(world)
+
+
+def balance_of(world):
+    "Return the balance: what is in the rows that can be seen"
     amounts = {'available': {}, 'pending': {}}
     for row in world.rows:
-        amount = amounts[_current(world, row)['status']]
+        if 'hidden' in row.private or row['balance_type'] != 'payments':
+            continue
+        amount = amounts[current(world, row)['status']]
         currency = row['currency']
         amount[currency] = amount.get(currency, 0) + row['net']
     currencies = set().union(*amounts.values()) or {'usd'}

@@ -6,18 +6,20 @@ POST /_simulator/<target>/<method> with {"args": [...], "kwargs": {...}} calls
 the method and answers {"result": ...}; target is simulator, clock, faults,
 accounts/<name> or accounts/<name>/webhooks. GET /_simulator/requests answers
 the log of requests, GET /_simulator/accounts the names of the accounts."""
-from . import dispute_controls, payer_controls
+from . import balance_controls, dispute_controls, payer_controls
 
 METHODS = {
     'simulator': {'reset'},
     'clock': {'now', 'advance'},
     'faults': {'add', 'clear'},
     'account': {
-        'objects', 'ledger', 'completed', 'revoke_key', 'expire_key',
+        'objects', 'ledger', 'ledger_troubles', 'completed', 'revoke_key',
+        'expire_key',
         'restore_key', 'restrict', 'unrestrict', 'rate_limits',
         'enable_charges_api', 'set', 'miss_events', 'authenticate',
         'return_url', 'fail_refund', 'chargeable', 'pay',
-        } | dispute_controls.CONTROLS | payer_controls.CONTROLS,
+        } | dispute_controls.CONTROLS | payer_controls.CONTROLS
+    | balance_controls.CONTROLS,
     'webhooks': {
         'normal', 'lose', 'double', 'delay', 'parallel', 'hold', 'pending',
         'release', 'roll', 'flush'},

@@ -17,6 +17,8 @@ from .schema import decode_form
 
 _encode = json.JSONEncoder(separators=(',', ':')).encode
 _KINDS = {'sk', 'rk', 'pk'}
+# What a permission of another name is enough for
+_COVERED = {'balance_transactions': 'balance'}
 _SECRET = ('number', 'cvc', 'iban', 'client_secret', 'secret', 'key')
 
 
@@ -259,7 +261,9 @@ class Dispatcher:
         permissions = world.settings.permissions
         denied = fault == '403'
         if call.kind == 'rk' and permissions is not None:
-            level = permissions.get(endpoint.resource, 'none')
+            resource = _COVERED.get(endpoint.resource, endpoint.resource)
+            level = permissions.get(
+                endpoint.resource, permissions.get(resource, 'none'))
             denied = denied or level == 'none' or (
                 level == 'read' and call.method != 'GET')
         if denied:

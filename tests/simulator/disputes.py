@@ -115,8 +115,10 @@ def _unanswered(world, row, due_by):
         settle(world, row, False)
 
 
-def withdraw(world, row, amount=None, fee=balance.DISPUTE_FEE):
+def withdraw(world, row, amount=None, fee=None):
     "Take the money from the account"
+    if fee is None:
+        fee = world.settings.dispute_fee
     move(world, row, -(row['amount'] if amount is None else amount), fee)
     world.emit('charge.dispute.funds_withdrawn', row)
 

@@ -5,6 +5,8 @@ import stripe
 
 from .method_types import DEFAULT, check_names
 
+DAY = 24 * 60 * 60
+
 
 class Settings:
     """The settings of an account.
@@ -30,6 +32,37 @@ class Settings:
         # The currency of the balance, and what it costs
         self.settlement_currency = None
         self.settlement_rate = 1
+        # Further currencies that have a balance of their own, rates of
+        # single currencies, and whether rows tell the rate: the recorded
+        # ones of a converted amount don't
+        self.settlement_currencies = ()
+        self.settlement_rates = {}
+        self.settlement_rate_shown = True
+        # What Stripe takes: per mille and minor units of a charge, of a
+        # dispute, percent of an instant payout, and percent tax on that.
+        # Billed apart, charges show no fee
+        self.fee_rate = 29
+        self.fee_fixed = 30
+        self.dispute_fee = 1500
+        self.instant_fee = 1
+        self.fee_tax = 0
+        self.fees_apart = False
+        # Until money is available
+        self.available_after = 2 * DAY
+        # manual or daily, at seconds after midnight UTC
+        self.payout_schedule = 'manual'
+        self.payout_time = 0
+        # Until a payout is sent, is there, and is explained
+        self.payout_sent_after = 60 * 60
+        self.payout_arrives_after = 2 * DAY
+        self.payout_explained_after = 12 * 60 * 60
+        # Whether a negative balance is taken from the bank account
+        self.payout_debits = False
+        # What automatic payouts leave, by currency
+        self.minimum_balance = {}
+        # Whether asking for the content of a manual payout is an error;
+        # nobody recorded it
+        self.manual_content_refused = True
         # What isn't captured is a refund, as before 2025-03-31
         self.release_refunds = False
         # Numbers of cards are taken, as Stripe allows on request
@@ -59,6 +92,11 @@ class Settings:
     def _check_search_refused(value):
         if value not in {None, 'country', 'forbidden', 'down'}:
             raise ValueError("search_refused is country, forbidden or down")
+
+    @staticmethod
+    def _check_payout_schedule(value):
+        if value not in {'manual', 'daily'}:
+            raise ValueError("payout_schedule is manual or daily")
 
     @staticmethod
     def _check_raw_card_data(value):

@@ -16,7 +16,7 @@ from .store import Table
 from .webhooks import Webhooks
 
 INDEXES = {
-    'balance_transaction': ['source', 'type'],
+    'balance_transaction': ['source', 'type', 'payout'],
     'card': ['customer'],
     'charge': ['payment_intent', 'customer'],
     'customer': ['email'],
@@ -25,6 +25,7 @@ INDEXES = {
     'mandate': ['payment_method'],
     'payment_intent': ['customer'],
     'payment_method': ['customer'],
+    'payout': ['status'],
     'radar.early_fraud_warning': ['charge', 'payment_intent'],
     'refund': ['charge', 'payment_intent'],
     'setup_attempt': ['setup_intent'],
@@ -45,6 +46,7 @@ ID_KINDS = {
     'mandate': 'mandate',
     'pi': 'payment_intent',
     'pm': 'payment_method',
+    'po': 'payout',
     'py': 'charge',
     're': 'refund',
     'pyr': 'refund',
@@ -81,6 +83,10 @@ class World:
         # Balance rows in the order in which the money moved
         self.rows = []
         self.unsettled = {}
+        # Fees to be billed apart, by currency
+        self.unbilled = {}
+        # Whether the daily payouts are planned
+        self.scheduled = False
         # What became of requests that were answered by 500 first
         self.completions = []
         self.account = fresh(
