@@ -34,10 +34,11 @@ def transaction(base=None, user=0):
 
 
 class Statements:
-    "Count the SQL statements"
+    "Count the SQL statements and the commits"
 
     def __init__(self):
         self.queries = []
+        self.commits = 0
 
     def __enter__(self):
         import psycopg
@@ -47,11 +48,18 @@ class Statements:
             self.queries.append(str(query))
             return execute(cursor, query, *args, **kwargs)
         psycopg.Cursor.execute = counted
+        self.commit = commit = psycopg.Connection.commit
+
+        def committed(connection):
+            self.commits += 1
+            return commit(connection)
+        psycopg.Connection.commit = committed
         return self
 
     def __exit__(self, *args):
         import psycopg
         psycopg.Cursor.execute = self.execute
+        psycopg.Connection.commit = self.commit
 
     @property
     def writes(self):
