@@ -250,8 +250,9 @@ class Payment(metaclass=PoolMeta):
                 intents.add(object_['id'])
             elif isinstance(object_.get('payment_intent'), str):
                 intents.add(object_['payment_intent'])
-        return intents and cls._stripe_lock_where(
-            ('stripe_payment_intent_id', 'in', list(intents)))
+        return cls._stripe_lock_where(
+            ('stripe_payment_intent_id', 'in', list(intents))) if (
+                intents) else []
 
     @classmethod
     def _stripe_lock_where(cls, clause):
