@@ -69,23 +69,19 @@ class Statements:
 
 
 class Calls:
-    "Count the requests to Stripe and the time that they take"
+    "Count the requests to Stripe"
 
     def __init__(self):
-        self.count = self.seconds = 0
+        self.count = 0
 
     def __enter__(self):
         import stripe
         self.request = request = stripe.RequestsClient.request
 
-        def timed(*args, **kwargs):
-            started = time.perf_counter()
-            try:
-                return request(*args, **kwargs)
-            finally:
-                self.count += 1
-                self.seconds += time.perf_counter() - started
-        stripe.RequestsClient.request = timed
+        def counted(*args, **kwargs):
+            self.count += 1
+            return request(*args, **kwargs)
+        stripe.RequestsClient.request = counted
         return self
 
     def __exit__(self, *args):
@@ -181,16 +177,15 @@ def checkout(base, **_):
     seconds, calls = [], []
     for path in paths:
         with Calls() as counted:
-            started = time.perf_counter()
+            started = time.process_time()
             response = client.get(path)
-            seconds.append(
-                time.perf_counter() - started - counted.seconds)
+            seconds.append(time.process_time() - started)
         if response.status_code != 200:
             raise ValueError(response.status)
         calls.append(counted.count)
     return {
         'calls': max(calls),
-        'p50': median(seconds[5:]),
+        'cpu': median(seconds[5:]),
         'size': len(response.data) / 1024,
         }
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from .bench_child import Statements, median, transaction
 
-__all__ = ['poll', 'prepare', 'webhook']
+__all__ = ['one_by_one', 'poll', 'prepare', 'webhook', 'write']
 
 
 def prepare(base, events, ids, **_):
@@ -34,8 +34,11 @@ def prepare(base, events, ids, **_):
     return {}
 
 
-def webhook(base, event, ids, **_):
-    "Post an event for each of the payments, then write each"
+def webhook(base, event, ids, write=True, **_):
+    """Post an event for each of the payments.
+
+    write: write a field of each too.
+    """
     from werkzeug.test import Client
 
     from trytond.pool import Pool
@@ -68,18 +71,13 @@ def webhook(base, event, ids, **_):
         if response.status_code != 204:
             raise ValueError(response.status)
 
-    def write(id_):
-        with measured(writes):
-            with transaction(base):
-                Payment.write(
-                    [Payment(id_)], {'reference': str(time.time())})
-
     # In turn, as the machine is not always as fast
     posts, writes = [], []
     *others, last = ids
     for i, id_ in enumerate(others):
         post(i, id_)
-        write(id_)
+        if write:
+            _write(base, id_, writes)
     # Counting has its price
     with Statements() as statements:
         post(len(others), last)
@@ -91,16 +89,34 @@ def webhook(base, event, ids, **_):
     posts.pop()
     # The first fill the caches
     seconds, cpu = zip(*posts[10:])
-    write_seconds, write_cpu = zip(*writes[10:])
     return {
         'event': median(seconds),
-        'write': median(write_seconds),
-        'event_cpu': median(cpu),
-        'write_cpu': median(write_cpu),
+        'cpu': median(cpu),
+        'write_cpu': median(c for _, c in writes[10:]) if write else None,
         'seconds': sum(s for s, _ in posts),
         'statements': len(statements.queries),
         'commits': statements.commits,
         }
+
+
+def write(base, count=200, **_):
+    "Write a field of each of some payments, the plain write of the ratios"
+    from trytond.pool import Pool
+    with transaction(base):
+        ids = [p.id for p in Pool().get('account.payment').search(
+                [], limit=count)]
+    writes = []
+    for _ in range(count // len(ids) + 1):
+        for id_ in ids:
+            _write(base, id_, writes)
+    return {'cpu': median(c for _, c in writes[10:])}
+
+
+def _write(base, id_, results):
+    from trytond.pool import Pool
+    with measured(results), transaction(base):
+        Payment = Pool().get('account.payment')
+        Payment.write([Payment(id_)], {'reference': str(time.time())})
 
 
 @contextmanager
