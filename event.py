@@ -4,6 +4,7 @@ import datetime as dt
 import logging
 from itertools import groupby
 
+from trytond import backend
 from trytond.model import Index, ModelSQL, ModelView, Unique, fields
 from trytond.model.exceptions import SQLConstraintError
 from trytond.pool import Pool
@@ -17,6 +18,7 @@ from .common import (
     next_pause)
 from .event_handlers import HANDLERS, is_current, is_final, object_id_of
 from .gateway import StripeDenied, StripeFailure, StripeUnavailable
+from .insert import insert
 
 logger = logging.getLogger(__name__)
 
@@ -184,13 +186,16 @@ class Event(ModelSQL, ModelView):
             record.record = str(records[0])
 
     @classmethod
-    def _after(cls, results):
+    def _after(cls, events, results):
         """Do what other people's servers may refuse, after what Stripe said
         has been committed."""
         Payment = Pool().get('account.payment')
-        Payment.stripe_queue_mail([
-                r for result in results if isinstance(result, list)
-                for r in result if isinstance(r, Payment)])
+        # A final event asks nobody to pay again
+        if payments := [
+                r for event, result in zip(events, results)
+                if isinstance(result, list) and not _tells_all(event)
+                for r in result if isinstance(r, Payment)]:
+            Payment.stripe_queue_mail(payments)
 
     @classmethod
     def search_known(cls, account, events):
@@ -203,7 +208,8 @@ class Event(ModelSQL, ModelView):
 
     @classmethod
     def _store(cls, records):
-        cls.save(records)
+        insert([r for r in records if not r.id])
+        cls.save([r for r in records if r.id])
 
     @classmethod
     def _grouped(cls, events):
@@ -211,14 +217,12 @@ class Event(ModelSQL, ModelView):
 
         Those of no interest are left out: they cost nothing.
         """
-        def is_alone(event):
-            # Stripe is asked, which must not keep the others locked
-            return not (
-                is_current(event) and is_final(event['data']['object']))
         handlers = cls.handlers()
         events = [e for e in events if e['type'] in handlers]
-        for alone, events in groupby(events, key=is_alone):
-            for group in grouped_slice(list(events), 1 if alone else GROUP):
+        for together_, events in groupby(events, key=_tells_all):
+            # Stripe is asked, which must not keep the others locked
+            size = GROUP if together_ else 1
+            for group in grouped_slice(list(events), size):
                 yield list(group)
 
     @classmethod
@@ -250,7 +254,7 @@ class Event(ModelSQL, ModelView):
                     "%d events are received one by one after %s",
                     len(events), e.__class__.__name__)
             else:
-                cls._after(results)
+                cls._after(events, results)
                 return [r if r is None else True for r in results]
         return [cls.receive_alone(account, e, after) for e in events]
 
@@ -299,7 +303,7 @@ class Event(ModelSQL, ModelView):
             logger.exception("event %s failed", event['id'])
             error = e
         else:
-            cls._after([result])
+            cls._after([event], [result])
             return None if result is None else True
         _attempt_first(fail, error)
         return False
@@ -405,9 +409,14 @@ class Event(ModelSQL, ModelView):
         attempt(delete)
 
 
+def _tells_all(event):
+    "Return if Stripe has not to be asked of what the event is about"
+    return is_current(event) and is_final(event['data']['object'])
+
+
 def _attempt_first(func, *args):
     "Attempt again if another process was faster to keep the event"
     try:
         return attempt(func, *args)
-    except SQLConstraintError:
+    except (SQLConstraintError, backend.DatabaseIntegrityError):
         return attempt(func, *args)

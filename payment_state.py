@@ -16,6 +16,7 @@ from .common import (
 from .event_handlers import is_current
 from .exceptions import StripeCurrencyError, StripeError
 from .gateway import Moment, StripeFailure
+from .insert import insert_log
 from .state import FINAL, KNOWN, OPEN, PaymentState
 
 WAITING_FOR = {
@@ -199,6 +200,7 @@ class Payment(metaclass=PoolMeta):
             payments = list(payments)
             with payments[0]._stripe_moving():
                 cls.succeed(payments)
+        insert_log()
 
     def stripe_read(self, disputed=False):
         """Return the complete PaymentState.
@@ -248,10 +250,17 @@ class Payment(metaclass=PoolMeta):
                 intents.add(object_['id'])
             elif isinstance(object_.get('payment_intent'), str):
                 intents.add(object_['payment_intent'])
-        payments = intents and cls.search([
-                ('stripe_payment_intent_id', 'in', list(intents)),
-                ])
-        return cls.stripe_lock(payments) if payments else []
+        return cls._stripe_lock_where(
+            ('stripe_payment_intent_id', 'in', list(intents))) if (
+                intents) else []
+
+    @classmethod
+    def _stripe_lock_where(cls, clause):
+        "Return the locked payments of the clause, read once: when locked"
+        cursor = Transaction().connection.cursor()
+        cursor.execute(*cls.search([clause], order=[], query=True))
+        ids = [id_ for id_, in cursor]
+        return cls.stripe_lock(ids) if ids else []
 
     @classmethod
     def _stripe_find(cls, account, intent=None, charge=None):
@@ -267,12 +276,10 @@ class Payment(metaclass=PoolMeta):
             name, _, value = clause
             payments = [
                 p for p in all_locked(cls.__name__)
-                if getattr(p, name) == value] or cls.search([clause])
+                if getattr(p, name) == value] or cls._stripe_lock_where(clause)
             if payments:
                 break
-        payments = [
-            p for p in payments if p.stripe_own_account == account]
-        return cls.stripe_lock(payments) if payments else []
+        return [p for p in payments if p.stripe_own_account == account]
 
     @classmethod
     def _stripe_apply_event(cls, payments, event, state_of=None):

@@ -4,11 +4,12 @@
 import json
 import os
 import time
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from .bench_child import Statements, median, transaction
 
-__all__ = ['poll', 'prepare', 'webhook']
+__all__ = ['one_by_one', 'poll', 'prepare', 'webhook', 'write']
 
 
 def prepare(base, events, ids, **_):
@@ -33,8 +34,11 @@ def prepare(base, events, ids, **_):
     return {}
 
 
-def webhook(base, event, ids, **_):
-    "Post an event for each of the payments, then write each"
+def webhook(base, event, ids, write=True, **_):
+    """Post an event for each of the payments.
+
+    write: write a field of each too.
+    """
     from werkzeug.test import Client
 
     from trytond.pool import Pool
@@ -48,10 +52,9 @@ def webhook(base, event, ids, **_):
             p.id: p.stripe_payment_intent_id for p in Payment.browse(ids)}
         path = urlsplit(Account(base['account']).webhook_endpoint).path
     client = Client(app)
-    posts, writes = [], []
     object_ = event['data']['object']
-    begin = time.perf_counter()
-    for i, id_ in enumerate(ids):
+
+    def post(i, id_):
         event['id'] = 'evt_%s_%s' % (os.getpid(), i)
         event['created'] = int(time.time())
         object_['id'] = intents[id_]
@@ -61,28 +64,68 @@ def webhook(base, event, ids, **_):
             'Stripe-Signature': signature(
                 int(time.time()), body, base['secret']),
             }
-        started = time.perf_counter()
-        response = client.post(
-            path, data=body, headers=headers, content_type='application/json')
-        posts.append(time.perf_counter() - started)
+        with measured(posts):
+            response = client.post(
+                path, data=body, headers=headers,
+                content_type='application/json')
         if response.status_code != 204:
             raise ValueError(response.status)
-    seconds = time.perf_counter() - begin
-    for id_ in ids:
-        started = time.perf_counter()
-        with transaction(base):
-            Payment.write([Payment(id_)], {'reference': str(started)})
-        writes.append(time.perf_counter() - started)
+
+    # In turn, as the machine is not always as fast
+    posts, writes = [], []
+    *others, last = ids
+    for i, id_ in enumerate(others):
+        post(i, id_)
+        if write:
+            _write(base, id_, writes)
+    # Counting has its price
+    with Statements() as statements:
+        post(len(others), last)
     with transaction(base):
         applied = Payment.search([
                 ('id', 'in', ids), ('state', '=', 'succeeded')], count=True)
     if applied != len(ids):
         raise ValueError("%s events not applied" % (len(ids) - applied))
+    posts.pop()
+    # The first fill the caches
+    seconds, cpu = zip(*posts[10:])
     return {
-        'event': median(posts[10:]),
-        'write': median(writes[10:]),
-        'seconds': seconds,
+        'event': median(seconds),
+        'cpu': median(cpu),
+        'write_cpu': median(c for _, c in writes[10:]) if write else None,
+        'seconds': sum(s for s, _ in posts),
+        'statements': len(statements.queries),
+        'commits': statements.commits,
         }
+
+
+def write(base, count=200, **_):
+    "Write a field of each of some payments, the plain write of the ratios"
+    from trytond.pool import Pool
+    with transaction(base):
+        ids = [p.id for p in Pool().get('account.payment').search(
+                [], limit=count)]
+    writes = []
+    for _ in range(count // len(ids) + 1):
+        for id_ in ids:
+            _write(base, id_, writes)
+    return {'cpu': median(c for _, c in writes[10:])}
+
+
+def _write(base, id_, results):
+    from trytond.pool import Pool
+    with measured(results), transaction(base):
+        Payment = Pool().get('account.payment')
+        Payment.write([Payment(id_)], {'reference': str(time.time())})
+
+
+@contextmanager
+def measured(results):
+    "Append the seconds, and those of the CPU, that it takes"
+    started, cpu = time.perf_counter(), time.process_time()
+    yield
+    results.append((
+            time.perf_counter() - started, time.process_time() - cpu))
 
 
 def poll(base, last, **_):
