@@ -144,7 +144,11 @@ class EventsTestCase(StripeTestCase):
         "Test what was delivered is not read again"
         with self.transaction():
             Account = Pool().get('account.payment.stripe.account')
-            Account.new_identifier([Account(self.account)])
+            account = Account(self.account)
+            Account.new_identifier([account])
+            # It would be found by comparing
+            account.compared_at = account.stripe_now
+            account.save()
         payment, intent = self.open()
         self.world.pay(intent)
         self.fetch()
