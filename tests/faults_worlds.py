@@ -3,6 +3,7 @@
 """Another account of Stripe: its key is entered here, or a journal gets it.
 
 Or a journal gets another currency."""
+from trytond.modules.account_payment_stripe.tests.faults_stage import code_of
 from trytond.pool import Pool
 
 # What is turned on in the Dashboard
@@ -170,7 +171,9 @@ class Worlds:
             return
         self.changed[currency] = id_
         self.restore_currencies()
+        # The same at Stripe is no other currency
         if any(row['journal'] == id_ and row['stripe_payment_intent_id']
+                and row['stripe_currency'] != code_of(to).upper()
                 for row in map(self._read, self.payments)):
             self.violation('currency',
                 "the journal in %s was in %s", currency, to)

@@ -26,6 +26,7 @@ TESTS = [
     MODULE + '.tests.test_restore.RestoreTestCase',
     MODULE + '.tests.test_restore_edit.RestoreEditTestCase',
     MODULE + '.tests.test_restore_edit.RestoreAtOnceTestCase',
+    MODULE + '.tests.test_restore_edit.ReplayedTestCase',
     MODULE + '.tests.test_restore_edit.FormerIntentTestCase',
     MODULE + '.tests.test_unsure.UnsureTestCase',
     MODULE + '.tests.test_wrong_keys.WrongKeysTestCase',
@@ -554,7 +555,7 @@ MUTATIONS = {
     # replays and missed charges
     'take what Stripe repeats for what is so': ('payment_charge.py', [
             ("                if not replayed:", "                if True:")],
-        ['test_page', 'test_charge_page']),
+        ['test_replayed_page', 'test_charge_page']),
     'miss who paid without an event (15)': ('account_compare.py', [
             ("            if payment.stripe_intent_status in UNPAID:",
                 "            if False:")],

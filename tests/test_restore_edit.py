@@ -215,7 +215,7 @@ class ReplayedTestCase(RestoreCase):
             self.assertIsNone(payment.stripe_payment_intent_id)
         return payment
 
-    def test_page(self):
+    def test_replayed_page(self):
         "Test the page tells that it is paid"
         for delay in [0, 10 ** 6]:
             with self.subTest(search_delay=delay):
