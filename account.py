@@ -15,6 +15,9 @@ from trytond.rpc import RPC
 from trytond.transaction import (
     Transaction, TransactionError, without_check_access)
 
+from .account_compare import CompareMixin
+from .account_keys import KeysMixin
+from .account_webhook import WebhookMixin
 from .common import attempt, from_timestamp, is_hurried, new_key
 from .gateway import (
     API_BASE, MAX_NETWORK_RETRIES, RATE_ENDPOINT, TIMEOUT, StripeDenied,
@@ -31,7 +34,8 @@ STRIPE_JS = 'https://js.stripe.com/endive/stripe.js'
 logger = logging.getLogger(__name__)
 
 
-class Account(ModelSQL, ModelView):
+class Account(
+        WebhookMixin, KeysMixin, CompareMixin, ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.account'
 
     name = fields.Char("Name", required=True)
@@ -175,6 +179,13 @@ class Account(ModelSQL, ModelView):
                 'resumed_at']:
             default.setdefault(name)
         return super().copy(accounts, default=default)
+
+    @classmethod
+    def on_modification(cls, mode, accounts, field_names=None):
+        super().on_modification(mode, accounts, field_names=field_names)
+        if mode == 'write' and 'setup_intent_delay' in field_names:
+            Customer = Pool().get('account.payment.stripe.customer')
+            Customer.stripe_look_again(accounts)
 
     @classmethod
     @ModelView.button

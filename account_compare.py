@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from trytond import backend
 from trytond.model import fields
-from trytond.pool import Pool, PoolMeta
+from trytond.pool import Pool
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
@@ -38,14 +38,14 @@ SILENCES = 3
 logger = logging.getLogger(__name__)
 
 
-class Account(metaclass=PoolMeta):
+class CompareMixin:
     """Compare once a day what changed at Stripe with what is known here.
 
     Stripe may fail to make an event. What is listed is compared without
     another request, only what differs is read.
     Source: https://docs.stripe.com/webhooks/process-undelivered-events
     """
-    __name__ = 'account.payment.stripe.account'
+    __slots__ = ()
 
     compared_at = fields.Timestamp(
         "Compared at", readonly=True,

@@ -4,7 +4,7 @@ import datetime as dt
 import unicodedata
 
 from trytond.i18n import gettext
-from trytond.pool import Pool, PoolMeta
+from trytond.pool import Pool
 from trytond.transaction import without_check_access
 
 from .event_fetch import UNKNOWN_EVENT
@@ -15,9 +15,9 @@ KEYS = ['secret_key', 'publishable_key']
 TYPED = [*KEYS, 'webhook_signing_secret']
 
 
-class Account(metaclass=PoolMeta):
+class KeysMixin:
     "Take only keys that belong into their field, and together"
-    __name__ = 'account.payment.stripe.account'
+    __slots__ = ()
 
     @classmethod
     def preprocess_values(cls, mode, values):

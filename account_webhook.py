@@ -6,15 +6,15 @@ import json
 import stripe
 
 from trytond.model import dualmethod
-from trytond.pool import Pool, PoolMeta
+from trytond.pool import Pool
 
 from .common import is_key
 from .inquiry import inquire
 
 
-class Account(metaclass=PoolMeta):
+class WebhookMixin:
     "Receive what is posted to the webhook"
-    __name__ = 'account.payment.stripe.account'
+    __slots__ = ()
 
     @classmethod
     def from_identifier(cls, identifier):

@@ -19,6 +19,9 @@ from .batch import later
 from .checkout import CheckoutMixin
 from .common import (
     ErrorMixin, LeaseMixin, failure_message, is_readable)
+from .customer_checkout import PageMixin
+from .customer_owner import OwnerMixin
+from .customer_sync import SyncMixin
 from .exceptions import StripeError
 from .gateway import StripeFailure
 from .retry import RetryMixin
@@ -40,6 +43,7 @@ _READONLY = {
 
 
 class Customer(
+        PageMixin, SyncMixin, OwnerMixin,
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin,
         ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.customer'
@@ -161,7 +165,11 @@ class Customer(
                 })
 
     def get_rec_name(self, name):
-        return self.stripe_customer_id or super().get_rec_name(name)
+        rec_name = self.stripe_customer_id or super().get_rec_name(name)
+        if self.stripe_doubles:
+            # The id alone is the name of several
+            rec_name = '%s - %s' % (rec_name, self.party.rec_name)
+        return rec_name
 
     @classmethod
     def search_rec_name(cls, name, clause):

@@ -7,7 +7,6 @@ from sql import Null
 
 from trytond.i18n import gettext
 from trytond.model import Index, fields
-from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
 from .common import from_timestamp
@@ -23,9 +22,9 @@ FIRST_PAUSE = dt.timedelta(minutes=15)
 EXPAND = ['latest_attempt']
 
 
-class Customer(metaclass=PoolMeta):
+class PageMixin:
     "Let the customer save a payment method at the checkout page"
-    __name__ = 'account.payment.stripe.customer'
+    __slots__ = ()
     _stripe_longest_pause = dt.timedelta(days=30)
 
     stripe_setup_refused = fields.Boolean(
@@ -69,6 +68,16 @@ class Customer(metaclass=PoolMeta):
                 condition &= cls.stripe_due(table)
             return condition
         Run(cls, cls._intent_update_one).carry(where, customers)
+
+    @classmethod
+    def stripe_look_again(cls, accounts):
+        "Let cron look soon at the setup intents of the accounts"
+        table = cls.__table__()
+        Transaction().connection.cursor().execute(*table.update(
+                [table.stripe_try_at], [None],
+                where=(table.stripe_setup_intent_id != Null)
+                & fields.SQL_OPERATORS['in'](
+                    table.stripe_account, list(map(int, accounts)))))
 
     @classmethod
     def _intent_update_one(cls, id_, gateway):
@@ -377,20 +386,3 @@ class Customer(metaclass=PoolMeta):
                 ('stripe_account', '=', account.id),
                 (name, '=', id_),
                 ])
-
-
-class Account(metaclass=PoolMeta):
-    __name__ = 'account.payment.stripe.account'
-
-    @classmethod
-    def on_modification(cls, mode, accounts, field_names=None):
-        super().on_modification(mode, accounts, field_names=field_names)
-        if mode == 'write' and 'setup_intent_delay' in field_names:
-            Customer = Pool().get('account.payment.stripe.customer')
-            table = Customer.__table__()
-            # It may be time now for what was left alone
-            Transaction().connection.cursor().execute(*table.update(
-                    [table.stripe_try_at], [None],
-                    where=(table.stripe_setup_intent_id != Null)
-                    & fields.SQL_OPERATORS['in'](
-                        table.stripe_account, list(map(int, accounts)))))

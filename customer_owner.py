@@ -7,7 +7,7 @@ from sql.operators import Equal
 
 from trytond.i18n import gettext
 from trytond.model import Exclude, fields
-from trytond.pool import Pool, PoolMeta
+from trytond.pool import Pool
 from trytond.pyson import Bool, Eval
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, inactive_records
@@ -22,14 +22,14 @@ NOT_OWNED = 'customer_not_owned'
 SEARCHED = 1000
 
 
-class Customer(metaclass=PoolMeta):
+class OwnerMixin:
     """Know whose a customer at Stripe is.
 
     Its id is typed by a person or known twice in a migrated database, so it
     is used only once it is known to be of the record's party: cards would be
     charged, shown or deleted that are of somebody else.
     """
-    __name__ = 'account.payment.stripe.customer'
+    __slots__ = ()
 
     stripe_owned_id = fields.Char(
         "Stripe Owned ID", readonly=True, strip=False,
@@ -138,13 +138,6 @@ class Customer(metaclass=PoolMeta):
                             ], order=[('id', 'ASC')]):
                     by_id[record.stripe_customer_id].append(record)
         return by_id
-
-    def get_rec_name(self, name):
-        rec_name = super().get_rec_name(name)
-        if self.stripe_doubles:
-            # The id alone is the name of several
-            rec_name = '%s - %s' % (rec_name, self.party.rec_name)
-        return rec_name
 
     @classmethod
     def validate_fields(cls, customers, field_names):

@@ -7,7 +7,6 @@ import json
 from sql import Literal, Null
 
 from trytond.model import ModelView
-from trytond.pool import PoolMeta
 from trytond.transaction import Transaction
 
 from .customer_owner import NOT_OWNED
@@ -22,9 +21,9 @@ from .sources import read_fingerprints, read_owner
 PAUSE = dt.timedelta(days=1)
 
 
-class Customer(metaclass=PoolMeta):
+class SyncMixin:
     "Keep customers the same in Tryton and at Stripe"
-    __name__ = 'account.payment.stripe.customer'
+    __slots__ = ()
 
     @property
     def stripe_party_params(self):

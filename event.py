@@ -16,6 +16,7 @@ from .batch import later, together
 from .common import (
     attempt, error_message, failure_message, from_timestamp, is_key,
     next_pause)
+from .event_fetch import FetchMixin
 from .event_handlers import HANDLERS, is_current, is_final, object_id_of
 from .gateway import StripeDenied, StripeFailure, StripeUnavailable
 from .insert import insert
@@ -34,7 +35,7 @@ FIRST_DELAY = dt.timedelta(minutes=5)
 LAST_DELAY = dt.timedelta(days=1)
 
 
-class Event(ModelSQL, ModelView):
+class Event(FetchMixin, ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.event'
     _rec_name = 'identifier'
 

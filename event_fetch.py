@@ -3,7 +3,6 @@
 import datetime as dt
 import logging
 
-from trytond.pool import PoolMeta
 
 from .common import attempt, to_timestamp
 from .gateway import StripeRefused
@@ -20,9 +19,9 @@ UNKNOWN_EVENT = 'evt_unknown'
 logger = logging.getLogger(__name__)
 
 
-class Event(metaclass=PoolMeta):
+class FetchMixin:
     "Read the events from Stripe"
-    __name__ = 'account.payment.stripe.event'
+    __slots__ = ()
 
     @classmethod
     def fetch_new(cls, account):

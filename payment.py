@@ -13,6 +13,16 @@ from .checkout import CheckoutMixin
 from .common import (
     UNKNOWN, AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key)
 from .pay_with import PayWithMixin
+from .payment_charge import ChargeMixin
+from .payment_checkout import PageMixin
+from .payment_customer import CustomerMixin
+from .payment_event import EventMixin
+from .payment_intent import IntentMixin
+from .payment_mail import MailMixin
+from .payment_restore import RestoreMixin
+from .payment_review import ReviewMixin
+from .payment_state import StateMixin
+from .payment_workflow import WorkflowMixin
 from .retry import RetryMixin
 from .secret import Secret
 from .state import FINAL
@@ -29,6 +39,10 @@ def _shown(name):
 
 
 class Payment(
+        # What is charged and what Stripe says of it
+        ReviewMixin, MailMixin, PageMixin, RestoreMixin, CustomerMixin,
+        ChargeMixin, IntentMixin, EventMixin, StateMixin, WorkflowMixin,
+        # What other models have too
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin,
         PayWithMixin,
         metaclass=PoolMeta):

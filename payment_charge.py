@@ -1,15 +1,15 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
-import hashlib
 
 from sql import Literal
 
-from trytond.pool import Pool, PoolMeta
+from trytond.model import ModelView
+from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .common import new_key, stripe_amount
-from .gateway import StripeFailure, StripeKeyReused, StripeRefused
+from .gateway import StripeRefused
 from .pace import paced
 from .payment_state import FIRST_LOOK, LAST_LOOK
 from .policy import Meaning, meaning_of
@@ -28,14 +28,14 @@ WAITS_FOR = {
     }
 
 
-class Payment(metaclass=PoolMeta):
+class ChargeMixin:
     """Charge payments.
 
     The intent is the lock: it is created unconfirmed, its id is committed and
     only then it is confirmed. As it can succeed only once and always tells
     what happened to it, nothing is charged twice whatever happens in between.
     """
-    __name__ = 'account.payment'
+    __slots__ = ()
     _stripe_pauses = (FIRST_RETRY, LAST_RETRY)
     _stripe_longest_pause = LAST_LOOK
 
@@ -54,6 +54,8 @@ class Payment(metaclass=PoolMeta):
             return condition
         Run(cls, cls._stripe_charge_one).carry(where, payments)
         cls.stripe_mail()
+        if payments is None:
+            cls._stripe_review()
 
     @classmethod
     def _stripe_where(cls, table):
@@ -69,90 +71,6 @@ class Payment(metaclass=PoolMeta):
         if company := Transaction().context.get('company'):
             return table.company == company
         return Literal(True)
-
-    @property
-    def stripe_metadata(self):
-        "What names the record in the Stripe dashboard"
-        return {
-            'tryton_database': Transaction().database.name,
-            'tryton_record': str(self),
-            'tryton_number': self.number,
-            }
-
-    def stripe_intent_params(self):
-        "Return the parameters to create the intent of the payment"
-        params = {
-            'amount': stripe_amount(self.amount, self.currency, self),
-            'currency': self.currency.code.lower(),
-            'capture_method': 'automatic' if self.stripe_capture else 'manual',
-            'automatic_payment_methods': {'enabled': True},
-            'description': self.stripe_description[:1000],
-            'metadata': self.stripe_metadata,
-            }
-        if self.stripe_customer and self.stripe_customer.stripe_usable_id:
-            params['customer'] = self.stripe_customer.stripe_usable_id
-        return params
-
-    @property
-    def stripe_method(self):
-        "The id at Stripe of what to charge without the payer, or None"
-        if self.stripe_token:
-            if not self.stripe_chargeable:
-                return None
-            if self.stripe_token.startswith('tok_'):
-                return self.stripe_payment_method_id
-            return self.stripe_token
-        return (self.stripe_customer_source
-            or self.stripe_customer_payment_method
-            or None)
-
-    @property
-    def stripe_fails_at_once(self):
-        "If the payer is not asked for another payment method"
-        return bool(self.stripe_token or self.stripe_customer_source)
-
-    @property
-    def stripe_create_key(self):
-        if self.stripe_attempt is None:
-            # The earlier version may have charged with it, which Stripe tells
-            return self.stripe_idempotency_key
-        # Another key once Stripe has saved a failure under the old one
-        return '%s-%s' % (self.stripe_idempotency_key, self.stripe_attempt)
-
-    def stripe_set_intent(self, intent, **values):
-        "Remember the new intent, the dictionary that Stripe answered"
-        zero = self.amount * 0
-        self.stripe_store(
-            stripe_payment_intent_id=intent['id'],
-            stripe_former_intent_id=intent['id'],
-            stripe_intent_account=self.stripe_own_account,
-            stripe_live=bool(intent.get('livemode')),
-            stripe_confirmed=False,
-            stripe_intent_status=intent['status'],
-            stripe_charge_id=None,
-            stripe_capturable=False,
-            stripe_captured=False,
-            stripe_capturable_amount=zero,
-            stripe_captured_amount=zero,
-            stripe_refunded_amount=zero,
-            stripe_lost_amount=zero,
-            stripe_state_at=None,
-            stripe_try_at=None,
-            **values)
-
-    def stripe_forget_intent(self):
-        "Forget the intent, which has ended, the next one must be another"
-        self.stripe_store(
-            stripe_payment_intent_id=None,
-            stripe_former_intent_id=None,
-            stripe_charge_id=None,
-            stripe_intent_status=None,
-            stripe_attempt=(self.stripe_attempt or 0) + 1)
-
-    @property
-    def stripe_is_known(self):
-        "If it is known what there is of the payment at Stripe"
-        return bool(self.stripe_payment_intent_id or self.stripe_charge_id)
 
     @classmethod
     def stripe_domain_account(cls, accounts):
@@ -276,91 +194,6 @@ class Payment(metaclass=PoolMeta):
             # It would be read with the row locked
         return payment, state
 
-    @classmethod
-    def _stripe_make_method(cls, id_, gateway):
-        "Make the payment method of the token of a card, if there is one"
-        payment = cls.stripe_browse(id_)
-        token = payment.stripe_token
-        if (not (token or '').startswith('tok_')
-                or not payment.stripe_chargeable
-                or payment.stripe_payment_method_id):
-            return
-        method = yield paced(
-            gateway.payment_methods.create,
-            type='card', card={'token': token},
-            idempotency_key='%s-method-%s' % (
-                payment.stripe_create_key, _digest(token)))
-        payment = cls._stripe_hold(id_)
-        if payment and payment.stripe_token == token:
-            payment.stripe_store(stripe_payment_method_id=method['id'])
-
-    @classmethod
-    def _stripe_create(cls, id_, gateway):
-        """Return the state of the new unconfirmed intent.
-
-        None if there is none, or one that has been found and has to be read.
-        """
-        cls._set_stripe_key([cls.stripe_browse(id_)])
-        payment = cls.stripe_browse(id_)
-        yield from cls._stripe_make_method(id_, gateway)
-        payment = cls._stripe_hold(id_)
-        if not payment:
-            return
-        if not payment.stripe_method:
-            payment._stripe_look_later(stripe_waiting_for='payer')
-            return
-        intent = yield from cls._stripe_create_intent(
-            id_, gateway, payment_method=payment.stripe_method)
-        payment = cls._stripe_hold(id_)
-        if not intent or not payment or payment.stripe_payment_intent_id:
-            # Drafted or opened on the checkout page meanwhile, the intent
-            # moved no money
-            return
-        payment.stripe_set_intent(
-            intent,
-            stripe_checkout_id=payment.stripe_checkout_id or new_key())
-        return PaymentState.from_intent(intent)
-
-    @classmethod
-    def _stripe_create_intent(cls, id_, gateway, **params):
-        """Return the dictionary of the new intent.
-
-        None if the payment has another one, that has been found.
-        Raises StripeKeyReused if there is one that is not found yet.
-        """
-        while True:
-            payment = cls.stripe_browse(id_)
-            key = payment.stripe_create_key
-            made = None
-            try:
-                intent, replayed = yield paced(
-                    gateway.payment_intents.create, gateway,
-                    {
-                        **payment.stripe_intent_params(), **params,
-                        'idempotency_key': key,
-                        },
-                    func=_create)
-                if not replayed:
-                    return intent
-                # The answer tells what it was
-                intent = yield paced(
-                    gateway.payment_intents.retrieve, intent['id'])
-                if intent['status'] != 'canceled':
-                    return intent
-                made = intent['id']
-            except StripeFailure as e:
-                if not (e.replayed or isinstance(e, StripeKeyReused)):
-                    raise
-                failure = e
-            # The payment was edited or restored since, so that the intent may
-            # be another one
-            yield from cls._stripe_look(id_, gateway, reused=True, made=made)
-            payment = cls.stripe_browse(id_)
-            if payment.stripe_is_known:
-                return
-            if payment.stripe_create_key == key:
-                raise failure
-
     def _stripe_may_confirm(self, state):
         """If there is what to confirm and it never was.
 
@@ -443,17 +276,77 @@ class Payment(metaclass=PoolMeta):
             and state.status == 'requires_payment_method'
             and bool(state.error_message or self.stripe_confirmed))
 
+    @classmethod
+    def stripe_capture_(cls, payments=None):
+        """Capture the authorized payments for which it was asked.
 
-def _digest(token):
-    "Return what tells tokens from each other without telling them"
-    return hashlib.sha256(token.encode()).hexdigest()[:16]
+        Commits payment by payment.
+        """
+        def where(table):
+            condition = (
+                cls._stripe_where(table)
+                & (table.stripe_capture == Literal(True))
+                & (table.stripe_capturable == Literal(True))
+                & (table.stripe_captured == Literal(False)))
+            if payments is None:
+                condition &= cls._stripe_where_company(table)
+            return condition
+        Run(cls, cls._stripe_capture_one).carry(where, payments)
 
+    @classmethod
+    @ModelView.button
+    def stripe_do_capture(cls, payments):
+        for payment in payments:
+            stripe_amount(
+                payment.amount, payment.currency, payment, charged=True)
+        cls.write(payments, {'stripe_capture': True})
+        cls.__queue__.stripe_capture_(payments)
 
-def _create(gateway, params):
-    """Return the dictionary of the intent and if it was made by an earlier
-    request"""
-    intent = gateway.payment_intents.create(**params)
-    return intent, gateway.replayed
+    @classmethod
+    def _stripe_capture_one(cls, id_, gateway):
+        payment = cls._stripe_hold(id_)
+        if not payment:
+            return
+        payment, state = yield from cls._stripe_read(id_, gateway)
+        if not payment:
+            return
+        state = payment.stripe_apply(state)
+        if not state or state.status != 'requires_capture':
+            return
+        amount = stripe_amount(
+            payment.amount, payment.currency, payment, charged=True)
+        key = '%s-capture-%s' % (
+            state.intent or state.charge, payment.stripe_attempt or 0)
+
+        def capture():
+            if state.intent:
+                answer = gateway.payment_intents.capture(
+                    state.intent, amount_to_capture=amount,
+                    idempotency_key=key)
+                return PaymentState.from_intent(
+                    answer, at=gateway.answered_at)
+            # Charged by an earlier version
+            answer = gateway.charges.capture(
+                state.charge, amount=amount, idempotency_key=key)
+            return PaymentState.from_charge(answer, at=gateway.answered_at)
+        try:
+            state = yield paced(
+                gateway.payment_intents.capture, func=capture)
+        except StripeRefused as e:
+            payment = cls._stripe_hold(id_)
+            if not payment:
+                return
+            if not e.unexpected_state:
+                payment.stripe_store(
+                    stripe_capture=False,
+                    # With another amount it is another request
+                    stripe_attempt=payment.stripe_next_attempt(e),
+                    **payment.stripe_error_values(e))
+                return
+            _, state = yield from cls._stripe_read(id_, gateway)
+        payment = cls._stripe_hold(id_)
+        if payment:
+            payment.stripe_apply(state)
 
 
 def _confirm(gateway, intent, params):

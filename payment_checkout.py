@@ -2,7 +2,6 @@
 # this repository contains the full copyright notices and license terms.
 import logging
 
-from trytond.pool import PoolMeta
 
 from .amount import from_stripe
 from .batch import together
@@ -13,9 +12,9 @@ from .state import PaymentState
 logger = logging.getLogger(__name__)
 
 
-class Payment(metaclass=PoolMeta):
+class PageMixin:
     "Let the payer pay at the checkout page"
-    __name__ = 'account.payment'
+    __slots__ = ()
 
     def _stripe_ensure_intent(self, gateway):
         if self.stripe_knows() and self.stripe_payment_intent_id:

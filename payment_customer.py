@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 from trytond.i18n import gettext
 from trytond.modules.account_payment.exceptions import ProcessError
-from trytond.pool import Pool, PoolMeta
+from trytond.pool import Pool
 from trytond.transaction import inactive_records
 
 from .batch import together
@@ -13,9 +13,9 @@ from .pace import call_now
 from .state import PaymentState
 
 
-class Payment(metaclass=PoolMeta):
+class CustomerMixin:
     "Use no customer that is deleted or of somebody else"
-    __name__ = 'account.payment'
+    __slots__ = ()
 
     @classmethod
     def _set_stripe_customer(cls, payments):

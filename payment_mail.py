@@ -12,7 +12,7 @@ from sql import Literal
 
 from trytond import config
 from trytond.i18n import gettext
-from trytond.pool import Pool, PoolMeta
+from trytond.pool import Pool
 from trytond.report import get_email
 from trytond.sendmail import get_smtp_server
 from trytond.transaction import Transaction
@@ -29,13 +29,13 @@ FAILURES = 3
 logger = logging.getLogger(__name__)
 
 
-class Payment(metaclass=PoolMeta):
+class MailMixin:
     """Ask the payer by e-mail to pay at the checkout page.
 
     Nothing of it is part of the transaction that stores what Stripe said: that
     only marks the payment.
     """
-    __name__ = 'account.payment'
+    __slots__ = ()
 
     @classmethod
     def stripe_mail(cls, payments=None):

@@ -3,25 +3,23 @@
 import datetime as dt
 
 from trytond.i18n import gettext
-from trytond.pool import PoolMeta
 
 from .batch import together
 from .common import is_key
 from .exceptions import PaymentPaidError
 from .gateway import StripeFailure, StripeRefused
 from .pace import call_now, paced
+from .payment_intent import METADATA, METADATA_ATTEMPT
 from .policy import KEPT
 from .state import OPEN, PaymentState
 
 # The dates of the records may be of another time zone than those of Stripe
 ZONES = dt.timedelta(hours=14)
-METADATA = 'tryton_key'
-METADATA_ATTEMPT = 'tryton_attempt'
 # Those that come first are kept
 _RANK = ['succeeded', 'requires_capture', 'processing', 'requires_action']
 
 
-class Payment(metaclass=PoolMeta):
+class RestoreMixin:
     """Find the intents of which the payment does not know: those made after
     the backup from which a database is restored, and left over.
 
@@ -29,15 +27,7 @@ class Payment(metaclass=PoolMeta):
     long as it lives. Whatever is found is read by its id, then it is taken
     over or cancelled, so that it is never skipped.
     """
-    __name__ = 'account.payment'
-
-    @property
-    def stripe_metadata(self):
-        return {
-            **super().stripe_metadata,
-            METADATA: self.stripe_idempotency_key,
-            METADATA_ATTEMPT: self.stripe_attempt or 0,
-            }
+    __slots__ = ()
 
     @property
     def _stripe_may_be_forgotten(self):

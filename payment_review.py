@@ -4,7 +4,7 @@ import datetime as dt
 
 from trytond.i18n import gettext
 from trytond.modules.account_payment.exceptions import PaymentValidationError
-from trytond.pool import Pool, PoolMeta
+from trytond.pool import Pool
 
 from .amount import exact, from_stripe
 from .common import inexact_message, next_pause
@@ -15,12 +15,12 @@ from .run import Run
 from .state import KNOWN, PaymentState
 
 
-class Payment(metaclass=PoolMeta):
+class ReviewMixin:
     """Let a person look at what Stripe says and cannot be applied
 
     Nothing is sent or booked of it, and nothing else waits for it.
     """
-    __name__ = 'account.payment'
+    __slots__ = ()
 
     @classmethod
     def validate_fields(cls, payments, field_names):
@@ -31,17 +31,6 @@ class Payment(metaclass=PoolMeta):
                     payment.stripe_check_currency()
                 except StripeCurrencyError as e:
                     raise PaymentValidationError(e.message) from None
-
-    @classmethod
-    def stripe_charge(cls, payments=None):
-        """Charge the payments in processing, and look at those which Stripe
-        did not tell about for a while.
-
-        Commits payment by payment.
-        """
-        super().stripe_charge(payments)
-        if payments is None:
-            cls._stripe_review()
 
     @classmethod
     def _stripe_review(cls):
@@ -77,14 +66,6 @@ class Payment(metaclass=PoolMeta):
         for payment in cls.stripe_lock([id_]):
             if payment.stripe_waiting_for == 'check':
                 payment.stripe_apply(state)
-
-    def stripe_set_intent(self, intent, **values):
-        super().stripe_set_intent(
-            intent, stripe_currency=intent['currency'].upper(), **values)
-
-    def stripe_forget_intent(self):
-        super().stripe_forget_intent()
-        self.stripe_store(stripe_currency=None)
 
     def stripe_check_currency(self, currency=None):
         """Check that the payment is in the same currency at Stripe.

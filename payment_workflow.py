@@ -5,7 +5,7 @@ from trytond.i18n import gettext
 from trytond.model import ModelView, Workflow
 from trytond.modules.account_payment.exceptions import (
     PaymentValidationError, ProcessError)
-from trytond.pool import Pool, PoolMeta
+from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .amount import from_stripe
@@ -18,9 +18,9 @@ from .gateway import StripeFailure
 from .state import PaymentState
 
 
-class Payment(metaclass=PoolMeta):
+class WorkflowMixin:
     "What a user does with payments"
-    __name__ = 'account.payment'
+    __slots__ = ()
 
     @classmethod
     def validate_fields(cls, payments, field_names):

@@ -15,6 +15,7 @@ from trytond.transaction import Transaction
 
 from .common import (
     AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key, stripe_amount)
+from .refund_create import CreateMixin
 from .retry import RetryMixin
 
 # The types of payment method without a refund of their own, so that Stripe
@@ -29,6 +30,7 @@ OPEN = ['submitted', 'approved', 'processing']
 
 
 class Refund(
+        CreateMixin,
         RetryMixin, LeaseMixin, ErrorMixin, AmountMixin, Workflow, ModelSQL,
         ModelView):
     __name__ = 'account.payment.stripe.refund'

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from trytond.i18n import gettext
-from trytond.pool import Pool, PoolMeta
+from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .amount import AmountError, from_stripe
@@ -27,13 +27,13 @@ STATES = {
 METADATA = 'tryton_refund'
 
 
-class Refund(metaclass=PoolMeta):
+class CreateMixin:
     """Send refunds to Stripe.
 
     A refund names the record in its metadata. The refunds of the payment are
     listed before it is sent again, so that it is never sent twice.
     """
-    __name__ = 'account.payment.stripe.refund'
+    __slots__ = ()
 
     @classmethod
     def stripe_create(cls, refunds=None):

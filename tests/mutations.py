@@ -100,7 +100,7 @@ MUTATIONS = {
                 "                    and not self.stripe_confirmed)))",
                 "            and state.status in OPEN)")],
         ['test_mailed_once', 'test_error_cleared']),
-    'confirm without a stored intent': ('payment_charge.py', [
+    'confirm without a stored intent': ('payment_intent.py', [
             ("        payment.stripe_set_intent(\n"
                 "            intent,",
                 "        payment.stripe_attempt = (\n"
@@ -109,7 +109,7 @@ MUTATIONS = {
                 "        False and payment.stripe_set_intent(\n"
                 "            intent,")],
         ['test_killed', 'test_each_fault_at_each_request']),
-    'another intent without reading the first': ('payment_charge.py', [
+    'another intent without reading the first': ('payment_intent.py', [
             ("        return bool(self.stripe_payment_intent_id "
                 "or self.stripe_charge_id)",
                 "        return self.stripe_intent_status == 'succeeded'"),
@@ -215,7 +215,7 @@ MUTATIONS = {
                 "                    'requires_confirmation', "
                 "'processing'}\n", "            and (True\n")],
         ['test_mailed_once']),
-    'capture all': ('payment_capture.py', [
+    'capture all': ('payment_charge.py', [
             ("state.intent, amount_to_capture=amount,\n",
                 "state.intent,\n")],
         ['test_captured_amount']),
@@ -553,7 +553,7 @@ MUTATIONS = {
             ("condition &= cls.stripe_due(table)\n", "pass\n")],
         ['test_unfinished']),
     # replays and missed charges
-    'take what Stripe repeats for what is so': ('payment_charge.py', [
+    'take what Stripe repeats for what is so': ('payment_intent.py', [
             ("                if not replayed:", "                if True:")],
         ['test_replayed_page', 'test_charge_page']),
     'miss who paid without an event (15)': ('account_compare.py', [
