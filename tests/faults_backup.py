@@ -24,7 +24,7 @@ class Backups:
         self.tell("backup")
         self._backup = [
             {t: self._rows(t) for t in KEPT}, list(self.payments),
-            list(self.refunds), dict(self.ways)]
+            list(self.refunds), dict(self.ways), dict(self.changed)]
 
     def _rows(self, table):
         with self.stage.transaction() as transaction:
@@ -38,7 +38,8 @@ class Backups:
         quick: or minutes later, so that nobody notices."""
         if not self._backup:
             return
-        tables, self.payments, self.refunds, self.ways = self._backup
+        tables, self.payments, self.refunds, self.ways, self.changed = (
+            self._backup)
         self._backup = None
         self.tell("restored from the backup, %s later",
             "five minutes" if quick else "three days")

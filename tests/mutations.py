@@ -564,6 +564,11 @@ MUTATIONS = {
             ("            min(account.compared_at or now, now) - CHARGES,",
                 "            now - CHARGES,")],
         ['test_paid_on_page_without_cron']),
+    'refuse what was made of a token with other keys': ('payment_charge.py', [
+            ("                self.stripe_token "
+                "and not self.stripe_payment_method_id))",
+                "                self.stripe_token))")],
+        ['test_method_of_token']),
     # engine
     'choose again what was chosen': ('payment.py', [
             ("            If(Eval('state').in_(CHOOSING), "
