@@ -261,21 +261,6 @@ class CurrencyTestCase(StripeTestCase):
                 self.assertEqual(payment.amount, 42)
                 self.assertAccepted(payment)
 
-    def test_digits_are_reduced_before_it_is_refused(self):
-        "Test the digits of a currency are reduced before Stripe says no"
-        with self.transaction():
-            self.set_currency('EUR', 2)
-            Payment = Pool().get('account.payment')
-            payment = self.create_payment(
-                amount=Decimal('42.00'), stripe_token='tok_visa',
-                stripe_chargeable=True)
-            self.process(payment)
-            # It is less than the minimum
-            self.force_journal('HUF', 0)
-            Payment.stripe_charge([payment])
-            payment = self.get(payment.id)
-            self.assertEqual((payment.state, payment.amount), ('failed', 42))
-
     def test_upgrade(self):
         "Test a payment for which the version before stored too many digits"
         with self.transaction():
