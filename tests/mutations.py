@@ -161,12 +161,14 @@ MUTATIONS = {
         ['test_refund_under_way']),
     'draft without cancelling': ('payment_workflow.py', [
             ("        cls._stripe_release(cls._stripe(payments))\n"
-                "        cls._stripe_fit", "        cls._stripe_fit")],
+                "        cls._stripe_fit(cls._stripe(payments))\n"
+                "        super().draft", "        super().draft")],
         ['test_drafted_with_open_page', 'test_drafted_when_paid']),
     'fail without cancelling': ('payment_workflow.py', [
             ("            cls._stripe_release(cls._stripe(payments))\n"
-                "        cls._stripe_fit", "            pass\n"
-                "        cls._stripe_fit")],
+                "        cls._stripe_fit(cls._stripe(payments))\n"
+                "        super().fail", "            pass\n"
+                "        super().fail")],
         ['test_failed_with_open_page']),
     'keep the digits that the currency had': ('payment_workflow.py', [
             ("                payment.stripe_store(\n"
