@@ -68,12 +68,14 @@ setup(
     packages=[
         'trytond.modules.%s' % MODULE,
         'trytond.modules.%s.tests' % MODULE,
+        'trytond.modules.%s.tests.fuzz' % MODULE,
         'trytond.modules.%s.tests.simulator' % MODULE,
+        'trytond.modules.%s.tests.stories' % MODULE,
         ],
     package_data={
         'trytond.modules.%s' % MODULE: [
             'tryton.cfg', '*.xml', 'view/*.xml', 'locale/*.po', '*.html',
-            'tests/*.rst', 'tests/*.json'],
+            'tests/*.rst'],
         'trytond.modules.%s.tests.simulator' % MODULE: ['js/*'],
         },
     classifiers=[

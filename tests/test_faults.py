@@ -9,7 +9,7 @@ import time
 
 from trytond import backend
 
-from .faults_case import StageTestCase
+from .stories.case import StageTestCase
 
 SECONDS = int(os.environ.get('STRIPE_FAULTS_SECONDS', 30))
 SEED = int(os.environ.get('STRIPE_FAULTS_SEED', 0))
@@ -28,12 +28,12 @@ class RandomTestCase(StageTestCase):
 
     def test_random(self):
         "Play random stories"
-        from . import faults_machine
-        results = faults_machine.Results()
+        from .stories import machine
+        results = machine.Results()
         end = time.monotonic() + SECONDS
         seed = SEED
         while time.monotonic() < end:
-            faults_machine.play(
+            machine.play(
                 self.stage, EXAMPLES, results, seed=seed, shrink=SHRINK)
             seed += 1
         self.assertGreater(results.schedules, 0)

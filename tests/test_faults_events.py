@@ -5,7 +5,7 @@ import threading
 
 from trytond import config
 
-from .faults_case import StageTestCase
+from .stories.case import StageTestCase
 
 CONFIRM = 'POST /v1/payment_intents/*/confirm'
 

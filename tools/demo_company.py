@@ -29,12 +29,13 @@ from trytond.modules.company.tests.tools import create_company, get_company
 from trytond.modules.currency.tests.tools import get_currency
 from trytond.wsgi import app
 
-from ..event_handlers import HANDLERS
-from ..gateway import API_BASE, STRIPE_VERSION
-from .demo_payer import Payer
-from .demo_terminal import DemoError
-from .run import CACHE, fingerprint
-from .tools import (
+from trytond.modules.account_payment_stripe.event_handlers import HANDLERS
+from trytond.modules.account_payment_stripe.gateway import (
+    API_BASE, STRIPE_VERSION)
+from demo_payer import Payer
+from demo_terminal import DemoError
+from run_tests import CACHE, fingerprint
+from trytond.modules.account_payment_stripe.tests.tools import (
     create_stripe_account, create_stripe_journal, run_cron, start_simulator)
 
 DATABASE = 'demo'

@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Run the tests on SQLite and on PostgreSQL.
 
-    python tests/run.py [-k] [--backend NAME] [module ...]
+    python tools/run_tests.py [-k] [--backend NAME] [module ...]
 
 Each test module runs in processes of its own, as many at once as there are
 cores: one for each database, one alone if it does not use any.
@@ -25,7 +25,7 @@ PACKAGE = 'trytond.modules.account_payment_stripe.tests'
 DATABASES = ['sqlite', 'postgresql']
 USES_DATABASE = re.compile(
     r'trytond\.tests|proteus'
-    r'|from \.(tools|browser|\w*case)')
+    r'|from \.(tools|browser|stories|fuzz|\w*case)')
 # The longest first, so that the cores are busy to the end
 FIRST = ['test_faults', 'test_scenario', 'test_browser_pay', 'test_module']
 ACTIVATE = '''

@@ -5,11 +5,11 @@ import re
 from collections import Counter
 from decimal import Decimal
 
-from trytond.modules.account_payment_stripe.tests.faults_mail import (
+from trytond.modules.account_payment_stripe.tests.stories.mail import (
     MailInvariants)
-from trytond.modules.account_payment_stripe.tests.faults_stage import (
+from trytond.modules.account_payment_stripe.tests.stories.stage import (
     DIGITS, EXPONENTS, code_of)
-from trytond.modules.account_payment_stripe.tests.faults_users import (
+from trytond.modules.account_payment_stripe.tests.stories.users import (
     CARDS, GOOD)
 from trytond.pool import Pool
 from trytond.transaction import Transaction

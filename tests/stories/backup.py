@@ -1,7 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """The database of a story is lost and restored from a backup."""
-from trytond.modules.account_payment_stripe.tests.faults_stage import TABLES
+from trytond.modules.account_payment_stripe.tests.stories.stage import TABLES
 from trytond.transaction import Transaction
 
 

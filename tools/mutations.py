@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Break the module on purpose and see that a test fails.
 
-    python tests/mutations.py [-j JOBS] [-l] [NAME ...]
+    python tools/mutations.py [-j JOBS] [-l] [NAME ...]
 
 Each mutation replaces text in a temporary copy of the module and runs the
 tests that must fail. Prints a table and fails if a mutation survives.

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from werkzeug.test import Client
 
-from trytond.modules.account_payment_stripe.tests.faults_stage import (
+from trytond.modules.account_payment_stripe.tests.stories.stage import (
     DIGITS, EXPONENTS, WORTH, code_of)
 from trytond.modules.account_payment_stripe.tests.simulator import (
     errors as simulator_errors)
