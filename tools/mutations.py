@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Break the module on purpose and see that a test fails.
 
-    python tools/mutations.py [-j JOBS] [-l] [NAME ...]
+    python tools/mutations.py [-j JOBS] [-l | --check] [NAME ...]
 
 Each mutation replaces text in a temporary copy of the module and runs the
 tests that must fail. Prints a table and fails if a mutation survives.
@@ -599,21 +599,43 @@ MUTATIONS = {
     }
 
 
-def prepare(folder, name):
-    "Return the copy of the module with the mutation"
+def mutated(name):
+    """Return the source of the file with the mutation.
+
+    Raises ValueError if a text that it replaces is not there exactly once,
+    SyntaxError if what comes out is no Python."""
     file, replacements, _ = MUTATIONS[name]
-    copy = folder / re.sub(r'\W+', '-', name)
-    root = copy / 'module'
-    shutil.copytree(ROOT, root, ignore=LEFT_OUT)
-    path = root / file
-    source = path.read_text()
+    source = (ROOT / file).read_text()
     for text, replacement in replacements:
         if source.count(text) != 1:
             raise ValueError("%s: found %s times in %s:\n%s" % (
                     name, source.count(text), file, text))
         source = source.replace(text, replacement)
-    compile(source, str(path), 'exec')
-    path.write_text(source)
+    compile(source, file, 'exec')
+    return source
+
+
+def check(names):
+    "Print which mutations do not fit the code, return whether there are any"
+    wrong = 0
+    for name in names:
+        try:
+            mutated(name)
+        except (OSError, SyntaxError, ValueError) as e:
+            print("%s\n" % e)
+            wrong += 1
+    print("%s mutations, %s do not fit the code" % (len(names), wrong))
+    return bool(wrong)
+
+
+def prepare(folder, name):
+    "Return the copy of the module with the mutation"
+    file = MUTATIONS[name][0]
+    source = mutated(name)
+    copy = folder / re.sub(r'\W+', '-', name)
+    root = copy / 'module'
+    shutil.copytree(ROOT, root, ignore=LEFT_OUT)
+    (root / file).write_text(source)
     (copy / 'usercustomize.py').write_text('')
     return copy
 
@@ -651,11 +673,16 @@ def main():
         '-j', '--jobs', type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         '-l', '--list', action='store_true', help="only list them")
+    parser.add_argument(
+        '--check', action='store_true',
+        help="only check that they fit the code")
     args = parser.parse_args()
     names = args.names or list(MUTATIONS)
     if args.list:
         print('\n'.join(names))
         return
+    if args.check:
+        return check(names)
     folder = pathlib.Path(tempfile.mkdtemp(prefix='stripe-mutations-'))
     cache = folder / 'cache'
     survivors = []
@@ -675,9 +702,9 @@ def main():
         def play(name):
             started = time.monotonic()
             # What the database holds may be mutated too
-            mutated = cache if 'Unique' not in str(
+            database = cache if 'Unique' not in str(
                 MUTATIONS[name][1]) else folder / 'mutated'
-            code, output = run(copies[name], MUTATIONS[name][2], mutated)
+            code, output = run(copies[name], MUTATIONS[name][2], database)
             return name, code, output, time.monotonic() - started
         with ThreadPoolExecutor(args.jobs) as executor:
             for job in as_completed(executor.submit(play, n) for n in names):

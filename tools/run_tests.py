@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Run the tests on SQLite and on PostgreSQL.
 
-    python tools/run_tests.py [-k] [--backend NAME] [module ...]
+    python tools/run_tests.py [-k PATTERN] [--backend NAME] [module ...]
 
 Each test module runs in processes of its own, as many at once as there are
 cores: one for each database, one alone if it does not use any.
@@ -74,10 +74,11 @@ def environment(database, uri, cache, name, folder):
     return env
 
 
-def run(module, database, env):
+def run(module, database, env, patterns):
     started = time.monotonic()
     process = subprocess.run(
-        [sys.executable, '-m', 'unittest', '-v', '%s.%s' % (PACKAGE, module)],
+        [sys.executable, '-m', 'unittest', '-v',
+            *('-k=%s' % p for p in patterns), '%s.%s' % (PACKAGE, module)],
         cwd=ROOT, env=env, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return (module, database, process.returncode, process.stdout,
@@ -107,6 +108,9 @@ def modules(names):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('modules', nargs='*')
+    parser.add_argument(
+        '-k', action='append', default=[], metavar='PATTERN', dest='patterns',
+        help="only the tests whose name contains it, as of unittest")
     parser.add_argument('--backend', choices=DATABASES, action='append')
     parser.add_argument('--jobs', type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
@@ -153,10 +157,13 @@ def main():
                     jobs.append(executor.submit(run, module,
                             database if uses else '-',
                             environment(database, uris[database],
-                                caches[database], name, work)))
+                                caches[database], name, work),
+                            args.patterns))
             for job in as_completed(jobs):
                 module, database, code, output, seconds = job.result()
                 numbers = count(output)
+                if args.patterns and re.search(r'^Ran 0 tests', output, re.M):
+                    continue
                 total = [a + b for a, b in zip(total, numbers)]
                 print("%-28s %-10s %3d passed %3d failed %3d skipped %5d s" % (
                         module, database, *numbers, seconds), flush=True)
@@ -169,6 +176,9 @@ def main():
         shutil.rmtree(work, ignore_errors=True)
         if server:
             server._cleanup()
+    if args.patterns and not any(total):
+        print("no test has such a name")
+        return 1
     if failures:
         print("failed: " + ', '.join(sorted(set(failures))))
         total[1] = max(total[1], 1)
