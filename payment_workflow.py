@@ -201,7 +201,7 @@ class WorkflowMixin:
         Raises PaymentPaidError, or PaymentPartlyPaidError, if some have been
         paid, after they have been brought up to date and committed,
         StripeTransferWarning if some may be about to, and StripeError if
-        Stripe can not be asked.
+        Stripe cannot be asked.
         """
         payments = [
             p for p in cls.stripe_lock(payments)

@@ -158,7 +158,7 @@ class StoryTestCase(StageTestCase):
                     self.assertPayment(story, id_, 'succeeded', 21)
 
     def test_drafted_with_open_page(self):
-        "A browser can not pay a payment that is set back to draft"
+        "A browser cannot pay a payment that is set back to draft"
         story = self.story()
         id_ = story.add_payment('page', process=False)
         story.checkout(id_)
@@ -168,7 +168,7 @@ class StoryTestCase(StageTestCase):
         self.assertPayment(story, id_, 'draft', 42, charged=0)
 
     def test_failed_with_open_page(self):
-        "A browser can not pay a payment that a user failed"
+        "A browser cannot pay a payment that a user failed"
         story = self.story()
         id_ = story.add_payment('saved challenged')
         story.checkout(id_)

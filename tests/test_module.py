@@ -22,7 +22,7 @@ class AccountPaymentStripeTestCase(
 
     @with_transaction()
     def test_list_widgets(self):
-        "The clients can not show a date with its time as one column"
+        "The clients cannot show a date with its time as one column"
         pool = Pool()
         View = pool.get('ir.ui.view')
         for view in View.search([

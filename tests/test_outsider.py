@@ -273,7 +273,7 @@ class CheckoutTestCase(FuzzTestCase):
 
 
 class IdentifierTestCase(FuzzTestCase):
-    "Test the identifiers can not be guessed"
+    "Test the identifiers cannot be guessed"
 
     def test_bits(self):
         "An identifier has 122 bits, each of them random"

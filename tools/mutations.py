@@ -246,7 +246,7 @@ MUTATIONS = {
     'ignore the events of what it forgot': ('payment_restore.py', [
             ("        if not _is_used(intent):\n            return []\n",
                 "        return []\n")],
-        ['test_event', 'test_draft']),
+        ['RestoreTestCase.test_event', 'test_draft']),
     'take back an intent that was cancelled': ('payment_restore.py', [
             ("        intent = account.gateway.payment_intents.retrieve("
                 "intent['id'])\n", "")],
@@ -339,7 +339,7 @@ MUTATIONS = {
     # payer
     'a voucher is not paid (21)': ('payment_state.py', [
             ("'transfer' if state.waits_for else ", "")],
-        ['test_waiting', 'test_partly']),
+        ['TransferTestCase.test_waiting', 'test_partly']),
     'give up what is on its way (21)': ('payment_workflow.py', [
             ("            elif state.transferred:\n"
                 "                partly.append((payment, state))\n", "")],
