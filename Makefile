@@ -13,7 +13,8 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	@sh tools/chromium.sh
-	@$(BIN)/python tools/run_tests.py $(foreach k,$(K),-k $(k)) $(TESTS)
+	@$(BIN)/python tools/run_tests.py $(if $(TIMES),--times) \
+		$(foreach k,$(K),-k $(k)) $(TESTS)
 
 simulator: $(VENV)/installed
 	@$(BIN)/python -m tests.simulator --port $(PORT)
