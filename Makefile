@@ -6,7 +6,8 @@ PORT ?= 12111
 STORY ?= pay
 N ?= 200
 
-.PHONY: demo test simulator lint faults mutations fuzz bench doc clean
+.PHONY: demo test simulator lint versions faults mutations fuzz bench doc \
+	clean
 
 demo: $(VENV)/installed
 	@ONCE=$(ONCE) $(BIN)/python tools/demo.py $(STORY)
@@ -21,6 +22,12 @@ simulator: $(VENV)/installed
 
 lint: $(VENV)/installed
 	@$(BIN)/flake8 --exclude .venv,.cache,build .
+	@$(BIN)/isort --check --diff --quiet .
+	@$(BIN)/ruff check --quiet .
+
+# The tests on SQLite with each Python that is declared and installed
+versions:
+	@sh tools/versions.sh $(TESTS)
 
 faults: $(VENV)/installed
 	@$(BIN)/python tools/faults.py $(N)

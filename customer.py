@@ -8,8 +8,7 @@ from sql.conditionals import Coalesce
 from trytond import config
 from trytond.cache import MemoryCache
 from trytond.i18n import gettext
-from trytond.model import (
-    DeactivableMixin, Index, ModelSQL, ModelView, fields)
+from trytond.model import DeactivableMixin, Index, ModelSQL, ModelView, fields
 from trytond.model.exceptions import AccessError
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval, If
@@ -17,8 +16,7 @@ from trytond.wizard import Button, StateTransition, StateView, Wizard
 
 from .batch import later
 from .checkout import CheckoutMixin
-from .common import (
-    ErrorMixin, LeaseMixin, failure_message, is_readable)
+from .common import ErrorMixin, LeaseMixin, failure_message, is_readable
 from .customer_checkout import PageMixin
 from .customer_owner import OwnerMixin
 from .customer_sync import SyncMixin

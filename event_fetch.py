@@ -3,7 +3,6 @@
 import datetime as dt
 import logging
 
-
 from .common import attempt, to_timestamp
 from .gateway import StripeRefused
 

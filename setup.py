@@ -46,6 +46,11 @@ test = [
 demo = [
     of_series('proteus'),
     ]
+dev = [
+    'flake8 >= 7',
+    'isort >= 5.13',
+    'ruff >= 0.6',
+    ]
 
 setup(
     # The module's folder is its own: the script is none of its files
@@ -55,5 +60,6 @@ setup(
     extras_require={
         'test': test,
         'demo': demo,
+        'dev': dev,
         },
     )

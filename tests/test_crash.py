@@ -15,6 +15,7 @@ import time
 import unittest
 
 import stripe
+
 from trytond import backend, config
 from trytond.tests.test_tryton import DB_NAME
 

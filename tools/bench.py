@@ -20,10 +20,10 @@ import time
 
 import stripe
 
+from trytond.modules.account_payment_stripe.tests.simulator import Remote
+
 import bench_cases
 from run_tests import ROOT, start_postgresql
-
-from trytond.modules.account_payment_stripe.tests.simulator import Remote
 
 CHILD = pathlib.Path(__file__).resolve().with_name('bench_child.py')
 NAMES = ['charge', 'raised', 'loop', 'limit', 'linear', 'event', 'web',

@@ -91,11 +91,11 @@ class Calls:
 def setup(url, **_):
     "Create the database and what all the others need"
     from proteus import config
-    from trytond.tests.tools import activate_modules
 
     from trytond.modules.account_payment_stripe.tests.large_tables import (
         create_base)
     from trytond.modules.account_payment_stripe.tests.simulator import Remote
+    from trytond.tests.tools import activate_modules
     activate_modules('account_payment_stripe')
     config.get_config()
     with transaction(user=1):
@@ -104,10 +104,9 @@ def setup(url, **_):
 
 def fill(base, due=0, past=0, **_):
     "Add payments to charge and those of the past"
-    from trytond.pool import Pool
-
     from trytond.modules.account_payment_stripe.tests.large_tables import (
         CHARGED, DUE, analyze, multiply)
+    from trytond.pool import Pool
     with transaction(base):
         pool = Pool()
         Payment = pool.get('account.payment')
@@ -159,11 +158,10 @@ def checkout(base, **_):
     "Open the checkout page"
     from werkzeug.test import Client
 
-    from trytond.pool import Pool
-    from trytond.wsgi import app
-
     from trytond.modules.account_payment_stripe.tests.large_tables import (
         DUE, multiply)
+    from trytond.pool import Pool
+    from trytond.wsgi import app
     count = 40
     with transaction(base):
         Payment = Pool().get('account.payment')

@@ -7,9 +7,9 @@ import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from bench_child import Statements, median, transaction
-
 from trytond.modules.account_payment_stripe.tests.simulator import webhooks
+
+from bench_child import Statements, median, transaction
 
 __all__ = ['one_by_one', 'poll', 'prepare', 'webhook', 'write']
 

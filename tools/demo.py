@@ -80,6 +80,7 @@ def configure(folder, port, mail_port):
 def stay(company, terminal):
     "Tell what happens until the person has enough"
     from proteus import Model
+
     from trytond.modules.account_payment_stripe.tests.tools import run_cron
     Payment = Model.get('account.payment')
 

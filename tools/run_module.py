@@ -56,6 +56,7 @@ def replace(owner, name, make):
 def from_module(activate_modules):
     "Return activate_modules of trytond that starts from this one's database"
     from proteus import Model, Wizard
+
     from trytond.tests import test_tryton, tools
 
     def activate(modules, *setup):

@@ -4,7 +4,6 @@
 from trytond.modules.account_payment_stripe.tests.stories.stage import TABLES
 from trytond.transaction import Transaction
 
-
 # What waits in the queue is lost too
 KEPT = [t for t in TABLES if not t.startswith(('ir_', 'res_'))]
 

@@ -14,8 +14,8 @@ import stripe
 
 from trytond import backend
 from trytond import config as trytond_config
-from trytond.modules.account_payment_stripe.tests.stories.mail import Post
 from trytond.modules.account_payment_stripe.tests.simulator import Simulator
+from trytond.modules.account_payment_stripe.tests.stories.mail import Post
 from trytond.modules.account_payment_stripe.tests.tools import use_stripe
 from trytond.modules.company.tests import create_company
 from trytond.pool import Pool
