@@ -6,40 +6,48 @@ PORT ?= 12111
 STORY ?= pay
 N ?= 200
 
-.PHONY: demo test simulator lint faults mutations fuzz bench doc clean
+.PHONY: demo test simulator lint versions faults mutations fuzz bench doc \
+	clean
 
 demo: $(VENV)/installed
-	@ONCE=$(ONCE) $(BIN)/python tests/demo.py $(STORY)
+	@ONCE=$(ONCE) $(BIN)/python tools/demo.py $(STORY)
 
 test: $(VENV)/installed
-	@sh tests/chromium.sh
-	@$(BIN)/python tests/run.py $(TESTS)
+	@sh tools/chromium.sh
+	@$(BIN)/python tools/run_tests.py $(if $(TIMES),--times) \
+		$(foreach k,$(K),-k $(k)) $(TESTS)
 
 simulator: $(VENV)/installed
 	@$(BIN)/python -m tests.simulator --port $(PORT)
 
 lint: $(VENV)/installed
 	@$(BIN)/flake8 --exclude .venv,.cache,build .
+	@$(BIN)/isort --check --diff --quiet .
+	@$(BIN)/ruff check --quiet .
+
+# The tests on SQLite with each Python that is declared and installed
+versions:
+	@sh tools/versions.sh $(TESTS)
 
 faults: $(VENV)/installed
-	@$(BIN)/python tests/faults.py $(N)
+	@$(BIN)/python tools/faults.py $(N)
 
 mutations: $(VENV)/installed
-	@$(BIN)/python tests/mutations.py
+	@$(BIN)/python tools/mutations.py
 
 fuzz: $(VENV)/installed
-	@$(BIN)/python tests/fuzz.py $(N)
+	@$(BIN)/python tools/fuzz.py $(N)
 
 bench: $(VENV)/installed
-	@SCALE=$(SCALE) $(BIN)/python tests/bench.py
+	@SCALE=$(SCALE) $(BIN)/python tools/bench.py
 
 doc: $(VENV)/installed
 	@$(BIN)/pip install -q sphinx
 	@$(BIN)/sphinx-build -q -W -b html doc .cache/doc
 	@echo "See .cache/doc/index.html"
 
-$(VENV)/installed: setup.py pyproject.toml tests/install.sh
-	@PYTHON=$(PYTHON) sh tests/install.sh $(VENV)
+$(VENV)/installed: setup.py pyproject.toml tools/install.sh
+	@PYTHON=$(PYTHON) sh tools/install.sh $(VENV)
 	@touch $@
 
 clean:

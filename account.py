@@ -310,7 +310,7 @@ class Account(
                 raise
             except StripeFailure as e:
                 logger.warning(
-                    "can not read the events of account %s: %s (%s)",
+                    "cannot read the events of account %s: %s (%s)",
                     account_id, e.code, e.request_id)
                 if isinstance(e, StripeDenied):
                     attempt(cls.note_denied, [cls(account_id)], e)
@@ -318,7 +318,7 @@ class Account(
                 # It must not stop the other accounts
                 Transaction().rollback()
                 logger.exception(
-                    "can not read the events of account %s", account_id)
+                    "cannot read the events of account %s", account_id)
             else:
                 attempt(cls._note_fetched, account_id, since)
                 if cls(account_id).is_compare_due:

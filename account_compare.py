@@ -95,7 +95,7 @@ class CompareMixin:
                     raise
                 except StripeFailure as e:
                     logger.warning(
-                        "can not compare account %s: %s (%s)",
+                        "cannot compare account %s: %s (%s)",
                         account_id, e.code, e.request_id)
                     if isinstance(e, StripeDenied):
                         attempt(cls.note_denied, [cls(account_id)], e)
@@ -104,7 +104,7 @@ class CompareMixin:
                     forbidden |= e.forbidden
                 except Exception:
                     Transaction().rollback()
-                    logger.exception("can not compare account %s", account_id)
+                    logger.exception("cannot compare account %s", account_id)
             if done:
                 attempt(
                     cls._note_compared, account_id,

@@ -32,7 +32,7 @@ class WebhookMixin:
         or the function that returns what Stripe says of it.
 
         The function needs no transaction, and raises ValueError if Stripe
-        does not know the event, StripeFailure if it can not answer and
+        does not know the event, StripeFailure if it cannot answer and
         InquiryLimit if it has been asked too often.
         body: the bytes as received.
         Raises ValueError if it is not an event that Stripe sent.

@@ -37,7 +37,7 @@ class CheckoutMixin:
     def stripe_checkout(cls, records):
         """Return the action that opens the checkout page of the record.
 
-        Raises StripeError if Stripe refuses or can not be asked.
+        Raises StripeError if Stripe refuses or cannot be asked.
         """
         url = None
         for record in cls.stripe_lock(records):
@@ -52,7 +52,7 @@ class CheckoutMixin:
         """Return the dictionary of the intent of the checkout page, made at
         Stripe if there is none to go on with.
 
-        Commits, when it raises StripeError because Stripe can not be asked.
+        Commits, when it raises StripeError because Stripe cannot be asked.
         """
         try:
             return self._stripe_ensure_intent(self.stripe_own_account.gateway)

@@ -6,8 +6,8 @@ import time
 import uuid
 from collections import defaultdict
 from contextlib import contextmanager
-from decimal import Decimal
 from contextvars import ContextVar
+from decimal import Decimal
 from weakref import WeakKeyDictionary
 
 from sql import For
@@ -20,8 +20,7 @@ from trytond.model.exceptions import AccessError
 from trytond.pyson import Eval
 from trytond.transaction import Transaction, TransactionError
 
-from .amount import (
-    AmountError, exact, from_stripe, max_digits, to_stripe)
+from .amount import AmountError, exact, from_stripe, max_digits, to_stripe
 from .batch import locked
 from .exceptions import StripeAmountError
 from .gateway import StripeDenied, StripeKeyReused, StripeUnavailable

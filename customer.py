@@ -8,8 +8,7 @@ from sql.conditionals import Coalesce
 from trytond import config
 from trytond.cache import MemoryCache
 from trytond.i18n import gettext
-from trytond.model import (
-    DeactivableMixin, Index, ModelSQL, ModelView, fields)
+from trytond.model import DeactivableMixin, Index, ModelSQL, ModelView, fields
 from trytond.model.exceptions import AccessError
 from trytond.pool import Pool
 from trytond.pyson import Bool, Eval, If
@@ -17,8 +16,7 @@ from trytond.wizard import Button, StateTransition, StateView, Wizard
 
 from .batch import later
 from .checkout import CheckoutMixin
-from .common import (
-    ErrorMixin, LeaseMixin, failure_message, is_readable)
+from .common import ErrorMixin, LeaseMixin, failure_message, is_readable
 from .customer_checkout import PageMixin
 from .customer_owner import OwnerMixin
 from .customer_sync import SyncMixin
@@ -232,14 +230,14 @@ class Customer(
     def sources(self):
         """Return the list of id and label of the sources of the customer.
 
-        It is empty if Stripe can not be asked or the user has no access.
+        It is empty if Stripe cannot be asked or the user has no access.
         """
         return self._cached(self._sources_cache, read_sources)
 
     def payment_methods(self):
         """Return the list of id and label of the payment methods.
 
-        It is empty if Stripe can not be asked or the user has no access.
+        It is empty if Stripe cannot be asked or the user has no access.
         """
         return self._cached(self._payment_methods_cache, read_payment_methods)
 
@@ -260,7 +258,7 @@ class Customer(
                     (o['id'], label(o))
                     for o in read(gateway, self.stripe_customer_id)]
             except StripeFailure as e:
-                logger.warning("can not list what customer %s has: %s (%s)",
+                logger.warning("cannot list what customer %s has: %s (%s)",
                     self.id, e.code, e.request_id)
                 return []
             cache.set(self.id, labels)
@@ -277,7 +275,7 @@ class Customer(
     def find_identical(cls, customers):
         """Store the fingerprints of the cards of the customers.
 
-        Raises StripeError if Stripe can not be asked.
+        Raises StripeError if Stripe cannot be asked.
         """
         for customer in customers:
             try:

@@ -3,7 +3,6 @@
 import datetime as dt
 import logging
 
-
 from .common import attempt, to_timestamp
 from .gateway import StripeRefused
 
@@ -28,7 +27,7 @@ class FetchMixin:
         """Apply the events since the last one of the account, oldest first.
 
         Commits some events at a time, those that fail do not undo others.
-        Raises StripeFailure if they can not be read.
+        Raises StripeFailure if they cannot be read.
         """
         Account = account.__class__
 
@@ -101,7 +100,7 @@ class FetchMixin:
         """Apply the events that Stripe could not deliver, oldest first.
 
         Commits some events at a time, those that fail do not undo others.
-        Raises StripeFailure if they can not be read.
+        Raises StripeFailure if they cannot be read.
         """
         params = {}
         if account.fetched_at:

@@ -178,7 +178,7 @@ def classify(error):
         or getattr(details, 'setup_intent', None))
     message = getattr(details, 'message', None)
     if not message:
-        # The text of the library holds the body if it can not be read
+        # The text of the library holds the body if it cannot be read
         message = ('HTTP %s' % error.http_status if error.http_body
             else str(error))
     failure = meaning(
@@ -269,7 +269,7 @@ class Gateway:
             rate_total):
         self.identity = hashlib.sha256(
             key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]
-        # Others can not be sent, which would look as if Stripe were silent
+        # Others cannot be sent, which would look as if Stripe were silent
         self.sendable = is_plain(key)
         self.is_live = '_live_' in key
         self.max_network_retries = max_network_retries

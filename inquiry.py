@@ -71,7 +71,7 @@ _inquiries = {}
 def inquire(gateway, identifier):
     """Return the dictionary of the event at Stripe.
 
-    Raises ValueError if Stripe does not know it, StripeFailure if it can not
+    Raises ValueError if Stripe does not know it, StripeFailure if it cannot
     answer and InquiryLimit if it has been asked too often.
     """
     # As many as there are accounts

@@ -97,7 +97,9 @@ class ChargeMixin:
         return self.state == 'processing'
 
     def stripe_meaning(self, failure):
-        return meaning_of(failure, given_once=bool(self.stripe_token))
+        # The method that was made of a token is known to the right keys
+        return meaning_of(failure, given_once=bool(
+                self.stripe_token and not self.stripe_payment_method_id))
 
     def _stripe_wait_values(self, failure, meaning):
         return {

@@ -2,7 +2,6 @@
 # this repository contains the full copyright notices and license terms.
 import logging
 
-
 from .amount import from_stripe
 from .gateway import StripeFailure
 from .state import PaymentState

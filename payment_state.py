@@ -47,7 +47,7 @@ class StateMixin:
         older than what is known is read again.
         Return the PaymentState that is applied, None if nothing is, because
         of a later one or because it says what is to be reviewed.
-        Raises StripeFailure if it has to be and can not be read again.
+        Raises StripeFailure if it has to be and cannot be read again.
         """
         if not state.complete and not state.final and (
                 self.stripe_intent_status in FINAL):
@@ -235,7 +235,7 @@ class StateMixin:
     def stripe_do_pull(cls, payments):
         """Bring the payments to the state that Stripe tells now.
 
-        Raises StripeError if Stripe can not be asked.
+        Raises StripeError if Stripe cannot be asked.
         """
         for payment in cls.browse(payments):
             payment, = cls.stripe_lock([payment])

@@ -1,5 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+from contextlib import suppress
+
 from trytond import config
 from trytond.i18n import gettext
 from trytond.model import ModelView, Workflow
@@ -8,13 +10,14 @@ from trytond.modules.account_payment.exceptions import (
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
-from .amount import from_stripe
+from .amount import AmountError, from_stripe
 from .common import (
     attempt, failure_message, is_told_by_stripe, new_key, stripe_amount)
 from .exceptions import (
     PaymentPaidError, PaymentPartlyPaidError, StripeError,
     StripeTransferWarning)
 from .gateway import StripeFailure
+from .payment_state import AMOUNTS
 from .state import PaymentState
 
 
@@ -129,6 +132,7 @@ class WorkflowMixin:
         been brought up to date and committed.
         """
         cls._stripe_release(cls._stripe(payments))
+        cls._stripe_fit(cls._stripe(payments))
         super().draft(payments)
         stripe_payments = cls._stripe(payments)
         if not stripe_payments:
@@ -159,7 +163,17 @@ class WorkflowMixin:
         """
         if not is_told_by_stripe():
             cls._stripe_release(cls._stripe(payments))
+        cls._stripe_fit(cls._stripe(payments))
         super().fail(payments)
+
+    @classmethod
+    def _stripe_fit(cls, payments):
+        "Give the amounts the digits that the currency has now, where exact"
+        for payment in cls.browse(payments):
+            # Of the others the model tells in words
+            with suppress(AmountError):
+                payment.stripe_store(
+                    **{n: getattr(payment, n) for n in AMOUNTS})
 
     @classmethod
     @ModelView.button
@@ -187,7 +201,7 @@ class WorkflowMixin:
         Raises PaymentPaidError, or PaymentPartlyPaidError, if some have been
         paid, after they have been brought up to date and committed,
         StripeTransferWarning if some may be about to, and StripeError if
-        Stripe can not be asked.
+        Stripe cannot be asked.
         """
         payments = [
             p for p in cls.stripe_lock(payments)

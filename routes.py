@@ -120,7 +120,7 @@ class Routes(Router):
                 abort(HTTPStatus.TOO_MANY_REQUESTS)
             except StripeFailure as e:
                 logger.warning(
-                    "webhook: can not read event: %s (%s)",
+                    "webhook: cannot read event: %s (%s)",
                     e.code, e.request_id)
                 abort(HTTPStatus.SERVICE_UNAVAILABLE)
             cls._receive_webhook(request, pool, account, event)

@@ -147,7 +147,7 @@ class PaymentState:
 
     @property
     def expired(self):
-        "If what the payer had to do elsewhere can not be done anymore"
+        "If what the payer had to do elsewhere cannot be done anymore"
         return (self.status == 'requires_payment_method'
             and self.error_code in EXPIRED)
 

@@ -29,12 +29,13 @@ if (backend.name == 'sqlite'
     os.environ['DB_NAME'] = 'browser'
 
 from proteus import Model  # noqa: E402
+from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
+
 from trytond.modules.company.tests.tools import create_company  # noqa: E402
 from trytond.modules.currency.tests.tools import get_currency  # noqa: E402
 from trytond.tests.test_tryton import DB_NAME, drop_db  # noqa: E402
 from trytond.tests.tools import activate_modules  # noqa: E402
 from trytond.wsgi import app  # noqa: E402
-from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
 
 from .tools import (  # noqa: E402
     create_stripe_account, create_stripe_journal, create_stripe_payment,

@@ -32,6 +32,7 @@ class Steps:
 
     def install(self):
         import stripe
+
         from trytond.transaction import Transaction
         request, commit = stripe.RequestsClient.request, Transaction.commit
 
@@ -59,9 +60,11 @@ class Steps:
             self.disconnect()
 
     def disconnect(self):
+        import psycopg
+
         from trytond import config
         from trytond.transaction import Transaction
-        import psycopg
+
         # Of whatever thread, the process has one transaction
         for transaction in list(Transaction._local.transactions) or (
                 self.transactions):
@@ -117,6 +120,7 @@ def run(job):
 def post(job):
     "Post the events at once with others, doubled and shuffled"
     from werkzeug.test import Client
+
     from trytond.wsgi import app
     chance = random.Random(job['seed'])
     client = Client(app)

@@ -98,7 +98,7 @@ class AmountTestCase(unittest.TestCase):
                     from_stripe(stripe_amount, currency), Decimal(amount))
 
     def test_refused(self):
-        "What Stripe can not express is refused"
+        "What Stripe cannot express is refused"
         for amount, currency in [
                 ('10.999', 'USD'),
                 ('0.5', 'JPY'),

@@ -3,6 +3,7 @@
 """How the pages and the e-mail look, read and are used."""
 
 from proteus import Model
+
 from trytond.pool import Pool
 from trytond.report import get_email
 from trytond.transaction import Transaction

@@ -15,10 +15,11 @@ import time
 import unittest
 
 import stripe
+
 from trytond import backend, config
 from trytond.tests.test_tryton import DB_NAME
 
-from .faults_case import StageTestCase
+from .stories.case import StageTestCase
 
 PACKAGE = 'trytond.modules.account_payment_stripe.tests.'
 SECTION = 'account_payment_stripe'

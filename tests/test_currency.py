@@ -96,7 +96,10 @@ class CurrencyTestCase(StripeTestCase):
         table = pool.get('account.payment.journal').__table__()
         currencies = Currency.search([('code', 'ilike', code)]) or (
             Currency.create([{'name': code, 'code': code}]))
-        Currency.write(currencies, {'digits': digits})
+        Currency.write(currencies, {
+                'rounding': Decimal(1).scaleb(-digits),
+                'digits': digits,
+                })
         Transaction().connection.cursor().execute(*table.update(
                 [table.currency], [currencies[0].id],
                 where=table.id == self.journal))
@@ -241,6 +244,22 @@ class CurrencyTestCase(StripeTestCase):
             self.assertEqual(
                 (payment.state, payment.amount), ('succeeded', 42))
             self.assertAccepted(payment)
+
+    def test_digits_are_reduced_before_it_ends(self):
+        "Test the digits of a currency are reduced before a payment ends"
+        for button in ['draft', 'fail']:
+            with self.subTest(button=button), self.transaction():
+                self.set_currency('EUR', 2)
+                Payment = Pool().get('account.payment')
+                payment = self.create_payment(
+                    amount=Decimal('42.00'), stripe_token='tok_visa')
+                if button == 'fail':
+                    self.process(payment)
+                self.set_currency('EUR', 0)
+                getattr(Payment, button)([self.get(payment.id)])
+                payment = self.get(payment.id)
+                self.assertEqual(payment.amount, 42)
+                self.assertAccepted(payment)
 
     def test_upgrade(self):
         "Test a payment for which the version before stored too many digits"

@@ -125,7 +125,7 @@ class CustomerTestCase(StripeTestCase):
             self.assertEqual(Customer(customer.id).payment_methods(), [])
 
     def test_unreachable(self):
-        "Test the forms open when Stripe can not be reached"
+        "Test the forms open when Stripe cannot be reached"
         with self.transaction():
             pool = Pool()
             Payment = pool.get('account.payment')

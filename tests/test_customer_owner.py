@@ -1,7 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-from trytond.modules.account_payment.exceptions import ProcessError
 from trytond.model.exceptions import ValidationError
+from trytond.modules.account_payment.exceptions import ProcessError
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 

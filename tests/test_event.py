@@ -61,7 +61,7 @@ class WebhookTestCase(StripeTestCase):
         self.assertIsNone(self.call(dict(event, type='invoice.paid')))
 
     def test_later(self):
-        "Test False is answered for what can not be applied now"
+        "Test False is answered for what cannot be applied now"
         with self.transaction():
             Payment = Pool().get('account.payment')
             payment = self.create_payment()
@@ -279,7 +279,7 @@ class EventsTestCase(StripeTestCase):
             return [(e.id, e.identifier) for e in events]
 
     def test_unreadable_does_not_block(self):
-        "Test an event that can not be read does not keep back others"
+        "Test an event that cannot be read does not keep back others"
         first, second = self.failed_refunds(2)
         self.simulator.faults.add(
             '503', 'GET /v1/events/%s' % first[1])
@@ -338,7 +338,7 @@ class EventsTestCase(StripeTestCase):
                     self.assertNotEqual(event['type'], 'charge.succeeded')
 
     def test_failing_does_not_block(self):
-        "Test an event that can not be applied does not block those behind"
+        "Test an event that cannot be applied does not block those behind"
         first, first_intent = self.open()
         second, second_intent = self.open()
         self.world.pay(first_intent)

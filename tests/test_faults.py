@@ -9,7 +9,7 @@ import time
 
 from trytond import backend
 
-from .faults_case import StageTestCase
+from .stories.case import StageTestCase
 
 SECONDS = int(os.environ.get('STRIPE_FAULTS_SECONDS', 30))
 SEED = int(os.environ.get('STRIPE_FAULTS_SEED', 0))
@@ -28,12 +28,12 @@ class RandomTestCase(StageTestCase):
 
     def test_random(self):
         "Play random stories"
-        from . import faults_machine
-        results = faults_machine.Results()
+        from .stories import machine
+        results = machine.Results()
         end = time.monotonic() + SECONDS
         seed = SEED
         while time.monotonic() < end:
-            faults_machine.play(
+            machine.play(
                 self.stage, EXAMPLES, results, seed=seed, shrink=SHRINK)
             seed += 1
         self.assertGreater(results.schedules, 0)
@@ -158,7 +158,7 @@ class StoryTestCase(StageTestCase):
                     self.assertPayment(story, id_, 'succeeded', 21)
 
     def test_drafted_with_open_page(self):
-        "A browser can not pay a payment that is set back to draft"
+        "A browser cannot pay a payment that is set back to draft"
         story = self.story()
         id_ = story.add_payment('page', process=False)
         story.checkout(id_)
@@ -168,7 +168,7 @@ class StoryTestCase(StageTestCase):
         self.assertPayment(story, id_, 'draft', 42, charged=0)
 
     def test_failed_with_open_page(self):
-        "A browser can not pay a payment that a user failed"
+        "A browser cannot pay a payment that a user failed"
         story = self.story()
         id_ = story.add_payment('saved challenged')
         story.checkout(id_)

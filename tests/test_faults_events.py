@@ -5,7 +5,7 @@ import threading
 
 from trytond import config
 
-from .faults_case import StageTestCase
+from .stories.case import StageTestCase
 
 CONFIRM = 'POST /v1/payment_intents/*/confirm'
 
@@ -135,7 +135,7 @@ class EventStoryTestCase(StageTestCase):
         self.assertPayment(story, id_, 'succeeded', '28')
 
     def test_event_that_fails(self):
-        "An event that can not be applied does not stop the others"
+        "An event that cannot be applied does not stop the others"
         for hook in ['signed', 'polled']:
             with self.subTest(hook=hook):
                 story = self.story(hook=hook)

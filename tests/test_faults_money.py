@@ -1,8 +1,8 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """Stories in which the currency, or the mail server, is not as expected."""
-from .faults_case import StageTestCase
-from .faults_mail import MODES
+from .stories.case import StageTestCase
+from .stories.mail import MODES
 
 
 class MoneyStoryTestCase(StageTestCase):

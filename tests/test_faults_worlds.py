@@ -1,7 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """Stories of restored databases, other accounts, and what comes late."""
-from .faults_case import StageTestCase
+from .stories.case import StageTestCase
 
 
 class WorldStoryTestCase(StageTestCase):

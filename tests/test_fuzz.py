@@ -17,8 +17,8 @@ from trytond.pool import Pool
 from trytond.tests.test_tryton import DB_NAME
 from trytond.transaction import Transaction
 
-from . import fuzz_inputs as inputs
-from .fuzz_stage import PREFIX, FuzzTestCase
+from .fuzz import inputs
+from .fuzz.stage import PREFIX, FuzzTestCase
 
 NUMBER = int(os.environ.get('FUZZ', 800))
 SEED = int(os.environ.get('FUZZ_SEED', 0))

@@ -88,7 +88,7 @@ class GatewayTestCase(unittest.TestCase):
                 self.assertEqual(rule.hits, 1)
 
     def test_unreadable(self):
-        "What can not be read is not repeated"
+        "What cannot be read is not repeated"
         self.fault('malformed')
         failure = self.failure(
             self.gateway().customers.create, name="Private")
@@ -124,7 +124,7 @@ class GatewayTestCase(unittest.TestCase):
                         self.assertIs(type(failure), StripeUnavailable)
 
     def test_path(self):
-        "An id can not be another path"
+        "An id cannot be another path"
         for id_ in ['', '.', '..']:
             with self.subTest(id_):
                 failure = self.failure(

@@ -12,8 +12,8 @@ from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from ..gateway import STRIPE_VERSION
-from .bench_data import CHARGED, analyze, multiply
 from .case import StripeTestCase
+from .large_tables import CHARGED, analyze, multiply
 
 ROWS = int(os.environ.get('ROWS') or 100000)
 MODELS = [

@@ -160,7 +160,7 @@ class KeysTestCase(StripeTestCase):
                 self.write({'name': "Renamed"}, True)
 
     def test_unsendable(self):
-        "A key that can not be sent is a wrong key, Stripe was not silent"
+        "A key that cannot be sent is a wrong key, Stripe was not silent"
         for secret in [
                 'sk_test_\u200b', 'sk_test_\u0430', 'sk_test_a b',
                 'sk_test_a\r\nX-Y: z', 'sk_test_\x01', 'sk_test_\u00e9', '']:

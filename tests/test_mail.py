@@ -168,8 +168,9 @@ class MailTestCase(StripeTestCase):
 
     def test_joined(self):
         "Test what has joined the transaction of the caller stops no charging"
-        from trytond.sendmail import send_message_transactional
         from email.message import EmailMessage
+
+        from trytond.sendmail import send_message_transactional
         with MailServer(refuses=[b'AUTH'], user=LOGIN):
             with self.transaction():
                 Payment = Pool().get('account.payment')

@@ -10,8 +10,7 @@ from trytond.modules.company.tests import (
     CompanyTestMixin, PartyCompanyCheckEraseMixin)
 from trytond.modules.party.tests import PartyCheckReplaceMixin
 from trytond.pool import Pool
-from trytond.tests.test_tryton import (
-    DB_NAME, ModuleTestCase, with_transaction)
+from trytond.tests.test_tryton import DB_NAME, ModuleTestCase, with_transaction
 
 
 class AccountPaymentStripeTestCase(
@@ -22,7 +21,7 @@ class AccountPaymentStripeTestCase(
 
     @with_transaction()
     def test_list_widgets(self):
-        "The clients can not show a date with its time as one column"
+        "The clients cannot show a date with its time as one column"
         pool = Pool()
         View = pool.get('ir.ui.view')
         for view in View.search([

@@ -12,8 +12,8 @@ from unittest.mock import patch
 from trytond.modules.account_payment_stripe.common import new_key
 from trytond.pool import Pool
 
-from .fuzz_inputs import FOREIGN_HOST, Call
-from .fuzz_stage import PREFIX, FuzzTestCase
+from .fuzz.inputs import FOREIGN_HOST, Call
+from .fuzz.stage import PREFIX, FuzzTestCase
 from .tools import MailServer
 
 PAYMENT = 'account.payment'
@@ -273,7 +273,7 @@ class CheckoutTestCase(FuzzTestCase):
 
 
 class IdentifierTestCase(FuzzTestCase):
-    "Test the identifiers can not be guessed"
+    "Test the identifiers cannot be guessed"
 
     def test_bits(self):
         "An identifier has 122 bits, each of them random"

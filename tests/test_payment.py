@@ -97,7 +97,7 @@ class PaymentTestCase(StripeTestCase):
                 Group.succeed([Group(group.id)])
 
     def test_group_without_token(self):
-        "Test a group of payments that can not be paid is refused"
+        "Test a group of payments that cannot be paid is refused"
         with self.transaction():
             pool = Pool()
             Payment = pool.get('account.payment')

@@ -190,7 +190,7 @@ class WorkflowTestCase(StripeTestCase):
         self.assertEqual(self.world.ledger(), [])
 
     def test_not_started_by_other_users(self):
-        "Test who can not write payments can not use the buttons"
+        "Test who cannot write payments cannot use the buttons"
         with self.transaction():
             pool = Pool()
             User = pool.get('res.user')

@@ -4,8 +4,7 @@
 import datetime as dt
 from decimal import Decimal
 
-from trytond.modules.account_payment_stripe.exceptions import (
-    PaymentPaidError)
+from trytond.modules.account_payment_stripe.exceptions import PaymentPaidError
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 

@@ -260,10 +260,10 @@ class RoutesTestCase(RoutesCase):
             self.assertEqual(Event.search([], count=True), before)
 
     def test_webhook_later(self):
-        "What can not be applied now is asked for again and kept"
+        "What cannot be applied now is asked for again and kept"
         path = self.webhook('whsec_test')
         id_, event = self.paid()
-        # The payload can not be trusted, and Stripe can not be asked
+        # The payload cannot be trusted, and Stripe cannot be asked
         event['api_version'] = '2030-01-01.future'
         self.simulator.faults.add(
             'drop_before', match='GET /v1/payment_intents/*', times=1)

@@ -96,7 +96,7 @@ class SecretsTestCase(AccessTestCase):
 
     def test_search(self):
         "No user searches or orders by one, over any relation"
-        # Tryton can not search over all of them
+        # Tryton cannot search over all of them
         refused = 0
         ordered = 0
         for (model, name), values in self.values.items():

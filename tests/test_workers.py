@@ -18,7 +18,7 @@ from trytond import config as trytond_config
 from trytond.pool import Pool
 from trytond.tests.test_tryton import DB_NAME
 
-from .faults_case import StageTestCase
+from .stories.case import StageTestCase
 
 SECTION = 'account_payment_stripe'
 PAYMENTS = 60

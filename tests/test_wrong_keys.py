@@ -181,6 +181,30 @@ class WrongKeysTestCase(StripeTestCase):
             [m['amount'] for m in self.world.ledger()],
             [4200, -1000, 4200, -100])
 
+    def test_method_of_token(self):
+        "Test a method that was made of a token waits for the right keys"
+        self.simulator.faults.add('401', 'POST /v1/payment_intents')
+        with self.transaction():
+            payment = self.process(
+                stripe_token='tok_visa', stripe_chargeable=True)
+        with self.transaction():
+            self.assertTrue(self.reload(payment).stripe_payment_method_id)
+            self.assertEqual(
+                self.reload(payment).stripe_waiting_for, 'account')
+        self.simulator.faults.clear()
+        self.set_key(self.other_world())
+        self.charge()
+        with self.transaction():
+            waiting = self.reload(payment)
+            self.assertEqual(waiting.state, 'processing')
+            self.assertEqual(waiting.stripe_waiting_for, 'check')
+            self.assertIn('No such', waiting.stripe_error_message)
+        self.set_key(self.world)
+        self.charge()
+        with self.transaction():
+            self.assertEqual(self.reload(payment).state, 'succeeded')
+        self.assertEqual([m['amount'] for m in self.world.ledger()], [4200])
+
     def test_missing_permission(self):
         "Test what needs no missing permission goes on"
         with self.transaction():

@@ -12,10 +12,10 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 import stripe
-from werkzeug.test import Client
-
 from proteus import Model
 from proteus.config import get_config
+from werkzeug.test import Client
+
 from trytond import config as trytond_config
 from trytond.transaction import Transaction
 

@@ -9,8 +9,7 @@ from . import balance, disputes, methods, radar, redirects, refunds
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
-from .checks import (
-    check_amount, check_currency, check_email, check_multiple)
+from .checks import check_amount, check_currency, check_email, check_multiple
 from .errors import StripeError, card_error, invalid, missing_param
 from .objects import Row, new_id, shape
 from .schema import String

@@ -6,8 +6,7 @@ from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
 from .cards import AUTHENTICATION_REQUIRED
-from .checks import (
-    check_amount, check_currency, check_email, check_multiple)
+from .checks import check_amount, check_currency, check_email, check_multiple
 from .errors import invalid
 from .intents import refuse, unexpected
 from .methods import RAW_CARD

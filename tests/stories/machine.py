@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     initialize, precondition, rule, run_state_machine_as_test)
 
-from trytond.modules.account_payment_stripe.tests.faults_engine import (
+from trytond.modules.account_payment_stripe.tests.stories.engine import (
     CARDS, DIGITS, HTTP_FAULTS, OTHER_FAULTS, WAYS, Stage, Story, Violation)
-from trytond.modules.account_payment_stripe.tests.faults_mail import MODES
-from trytond.modules.account_payment_stripe.tests.faults_more import More
+from trytond.modules.account_payment_stripe.tests.stories.mail import MODES
+from trytond.modules.account_payment_stripe.tests.stories.more import More
 
 __all__ = [
     'FAULTS', 'Results', 'Stage', 'Story', 'Violation', 'play']

@@ -4,11 +4,11 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from trytond.modules.account_payment_stripe.tests.faults_elsewhere import (
+from trytond.modules.account_payment_stripe.tests.stories.elsewhere import (
     DISPUTES, HISTORIES, TRANSFERS)
-from trytond.modules.account_payment_stripe.tests.faults_mail import MODES
-from trytond.modules.account_payment_stripe.tests.faults_owners import OWNERS
-from trytond.modules.account_payment_stripe.tests.faults_users import CARDS
+from trytond.modules.account_payment_stripe.tests.stories.mail import MODES
+from trytond.modules.account_payment_stripe.tests.stories.owners import OWNERS
+from trytond.modules.account_payment_stripe.tests.stories.users import CARDS
 
 which = st.integers(0, 3)
 EDITS = ['reference', 'customer', 'card', 'amount']

@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Send odd inputs to the routes and to what the clients can call.
 
-    python tests/fuzz.py [-s SEED] [--backend BACKEND] [N]
+    python tools/fuzz.py [-s SEED] [--backend BACKEND] [N]
 
 Prints how many were tried of each kind, how long the slowest took and how
 often each status was answered.
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-import run as tests
+import run_tests as tests
 
 
 def main():

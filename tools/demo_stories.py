@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from proteus import Model, Wizard
 
-from .demo_payer import links
-from .demo_terminal import DemoError
+from demo_payer import links
+from demo_terminal import DemoError
 
 __all__ = ['STORIES', 'Storyteller']
 

@@ -3,7 +3,7 @@
 """Another account of Stripe: its key is entered here, or a journal gets it.
 
 Or a journal gets another currency."""
-from trytond.modules.account_payment_stripe.tests.faults_stage import code_of
+from trytond.modules.account_payment_stripe.tests.stories.stage import code_of
 from trytond.pool import Pool
 
 # What is turned on in the Dashboard

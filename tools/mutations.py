@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Break the module on purpose and see that a test fails.
 
-    python tests/mutations.py [-j JOBS] [-l] [NAME ...]
+    python tools/mutations.py [-j JOBS] [-l | --check] [NAME ...]
 
 Each mutation replaces text in a temporary copy of the module and runs the
 tests that must fail. Prints a table and fails if a mutation survives.
@@ -161,13 +161,20 @@ MUTATIONS = {
         ['test_refund_under_way']),
     'draft without cancelling': ('payment_workflow.py', [
             ("        cls._stripe_release(cls._stripe(payments))\n"
+                "        cls._stripe_fit(cls._stripe(payments))\n"
                 "        super().draft", "        super().draft")],
         ['test_drafted_with_open_page', 'test_drafted_when_paid']),
     'fail without cancelling': ('payment_workflow.py', [
             ("            cls._stripe_release(cls._stripe(payments))\n"
+                "        cls._stripe_fit(cls._stripe(payments))\n"
                 "        super().fail", "            pass\n"
                 "        super().fail")],
         ['test_failed_with_open_page']),
+    'keep the digits that the currency had': ('payment_workflow.py', [
+            ("                payment.stripe_store(\n"
+                "                    **{n: getattr(payment, n) "
+                "for n in AMOUNTS})", "                pass")],
+        ['test_digits_are_reduced_before_it_ends']),
     'apply events twice': ('event.py', [
             ("        if record and record.state == 'applied':\n"
                 "            return True\n", "        record = None\n"),
@@ -239,7 +246,7 @@ MUTATIONS = {
     'ignore the events of what it forgot': ('payment_restore.py', [
             ("        if not _is_used(intent):\n            return []\n",
                 "        return []\n")],
-        ['test_event', 'test_draft']),
+        ['RestoreTestCase.test_event', 'test_draft']),
     'take back an intent that was cancelled': ('payment_restore.py', [
             ("        intent = account.gateway.payment_intents.retrieve("
                 "intent['id'])\n", "")],
@@ -332,7 +339,7 @@ MUTATIONS = {
     # payer
     'a voucher is not paid (21)': ('payment_state.py', [
             ("'transfer' if state.waits_for else ", "")],
-        ['test_waiting', 'test_partly']),
+        ['TransferTestCase.test_waiting', 'test_partly']),
     'give up what is on its way (21)': ('payment_workflow.py', [
             ("            elif state.transferred:\n"
                 "                partly.append((payment, state))\n", "")],
@@ -564,6 +571,11 @@ MUTATIONS = {
             ("            min(account.compared_at or now, now) - CHARGES,",
                 "            now - CHARGES,")],
         ['test_paid_on_page_without_cron']),
+    'refuse what was made of a token with other keys': ('payment_charge.py', [
+            ("                self.stripe_token "
+                "and not self.stripe_payment_method_id))",
+                "                self.stripe_token))")],
+        ['test_method_of_token']),
     # engine
     'choose again what was chosen': ('payment.py', [
             ("            If(Eval('state').in_(CHOOSING), "
@@ -587,21 +599,43 @@ MUTATIONS = {
     }
 
 
-def prepare(folder, name):
-    "Return the copy of the module with the mutation"
+def mutated(name):
+    """Return the source of the file with the mutation.
+
+    Raises ValueError if a text that it replaces is not there exactly once,
+    SyntaxError if what comes out is no Python."""
     file, replacements, _ = MUTATIONS[name]
-    copy = folder / re.sub(r'\W+', '-', name)
-    root = copy / 'module'
-    shutil.copytree(ROOT, root, ignore=LEFT_OUT)
-    path = root / file
-    source = path.read_text()
+    source = (ROOT / file).read_text()
     for text, replacement in replacements:
         if source.count(text) != 1:
             raise ValueError("%s: found %s times in %s:\n%s" % (
                     name, source.count(text), file, text))
         source = source.replace(text, replacement)
-    compile(source, str(path), 'exec')
-    path.write_text(source)
+    compile(source, file, 'exec')
+    return source
+
+
+def check(names):
+    "Print which mutations do not fit the code, return whether there are any"
+    wrong = 0
+    for name in names:
+        try:
+            mutated(name)
+        except (OSError, SyntaxError, ValueError) as e:
+            print("%s\n" % e)
+            wrong += 1
+    print("%s mutations, %s do not fit the code" % (len(names), wrong))
+    return bool(wrong)
+
+
+def prepare(folder, name):
+    "Return the copy of the module with the mutation"
+    file = MUTATIONS[name][0]
+    source = mutated(name)
+    copy = folder / re.sub(r'\W+', '-', name)
+    root = copy / 'module'
+    shutil.copytree(ROOT, root, ignore=LEFT_OUT)
+    (root / file).write_text(source)
     (copy / 'usercustomize.py').write_text('')
     return copy
 
@@ -639,11 +673,16 @@ def main():
         '-j', '--jobs', type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         '-l', '--list', action='store_true', help="only list them")
+    parser.add_argument(
+        '--check', action='store_true',
+        help="only check that they fit the code")
     args = parser.parse_args()
     names = args.names or list(MUTATIONS)
     if args.list:
         print('\n'.join(names))
         return
+    if args.check:
+        return check(names)
     folder = pathlib.Path(tempfile.mkdtemp(prefix='stripe-mutations-'))
     cache = folder / 'cache'
     survivors = []
@@ -663,9 +702,9 @@ def main():
         def play(name):
             started = time.monotonic()
             # What the database holds may be mutated too
-            mutated = cache if 'Unique' not in str(
+            database = cache if 'Unique' not in str(
                 MUTATIONS[name][1]) else folder / 'mutated'
-            code, output = run(copies[name], MUTATIONS[name][2], mutated)
+            code, output = run(copies[name], MUTATIONS[name][2], database)
             return name, code, output, time.monotonic() - started
         with ThreadPoolExecutor(args.jobs) as executor:
             for job in as_completed(executor.submit(play, n) for n in names):

@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Measure the module on PostgreSQL against the simulator.
 
-    python tests/bench.py [name ...]
+    python tools/bench.py [name ...]
 
 Takes some minutes; SCALE in the environment is the number of payments of the
 large table, 1000000 for the long run. Names choose what is measured: charge,
@@ -20,11 +20,12 @@ import time
 
 import stripe
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from tests.run import ROOT, start_postgresql  # noqa: E402
-from tests.simulator.remote import Remote  # noqa: E402
+from trytond.modules.account_payment_stripe.tests.simulator import Remote
 
-PACKAGE = 'trytond.modules.account_payment_stripe.tests.'
+import bench_cases
+from run_tests import ROOT, start_postgresql
+
+CHILD = pathlib.Path(__file__).resolve().with_name('bench_child.py')
 NAMES = ['charge', 'raised', 'loop', 'limit', 'linear', 'event', 'web',
     'poll', 'checkout', 'buttons']
 INTENTS = '* /v1/payment_intents**'
@@ -94,7 +95,7 @@ class Bench:
             PYTHONWARNINGS='ignore')
         env.pop('DB_CACHE', None)
         process = subprocess.Popen(
-            [sys.executable, '-m', PACKAGE + 'bench_child', json.dumps({
+            [sys.executable, str(CHILD), json.dumps({
                         'job': job, 'options': options, 'wait': wait,
                         **arguments})],
             env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -193,7 +194,6 @@ class Bench:
 
 
 def main():
-    from tests import bench_cases
     names = sys.argv[1:] or NAMES
     bench = Bench(int(os.environ.get('SCALE') or 50000))
     folder = pathlib.Path(tempfile.mkdtemp(prefix='stripe-bench-'))

@@ -21,22 +21,22 @@ import stripe
 
 from trytond import backend
 from trytond.exceptions import UserError, UserWarning
-from trytond.modules.account_payment_stripe.tests.faults_backup import Backups
-from trytond.modules.account_payment_stripe.tests.faults_edits import Edits
-from trytond.modules.account_payment_stripe.tests.faults_elsewhere import (
-    Elsewhere)
-from trytond.modules.account_payment_stripe.tests.faults_invariants import (
-    SECRETS, Invariants)
-from trytond.modules.account_payment_stripe.tests.faults_owners import Owners
-from trytond.modules.account_payment_stripe.tests.faults_stage import (
-    DIGITS, Killed, Stage, Violation)
-from trytond.modules.account_payment_stripe.tests.faults_stripe import (
-    HTTP_FAULTS, OTHER_FAULTS, AtStripe)
-from trytond.modules.account_payment_stripe.tests.faults_users import (
-    CARDS, WAYS, Users)
-from trytond.modules.account_payment_stripe.tests.faults_worlds import Worlds
 from trytond.modules.account_payment_stripe.tests.simulator.webhooks import (
     signature)
+from trytond.modules.account_payment_stripe.tests.stories.at_stripe import (
+    HTTP_FAULTS, OTHER_FAULTS, AtStripe)
+from trytond.modules.account_payment_stripe.tests.stories.backup import Backups
+from trytond.modules.account_payment_stripe.tests.stories.edits import Edits
+from trytond.modules.account_payment_stripe.tests.stories.elsewhere import (
+    Elsewhere)
+from trytond.modules.account_payment_stripe.tests.stories.invariants import (
+    SECRETS, Invariants)
+from trytond.modules.account_payment_stripe.tests.stories.owners import Owners
+from trytond.modules.account_payment_stripe.tests.stories.stage import (
+    DIGITS, Killed, Stage, Violation)
+from trytond.modules.account_payment_stripe.tests.stories.users import (
+    CARDS, WAYS, Users)
+from trytond.modules.account_payment_stripe.tests.stories.worlds import Worlds
 from trytond.pool import Pool
 from trytond.tests.test_tryton import DB_NAME
 from trytond.transaction import Transaction, TransactionError

@@ -31,4 +31,4 @@ fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 echo "Installing the packages in $venv"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check \
-    -e '.[test,demo]' flake8
+    -e '.[test,demo,dev]'

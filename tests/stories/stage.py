@@ -14,8 +14,8 @@ import stripe
 
 from trytond import backend
 from trytond import config as trytond_config
-from trytond.modules.account_payment_stripe.tests.faults_mail import Post
 from trytond.modules.account_payment_stripe.tests.simulator import Simulator
+from trytond.modules.account_payment_stripe.tests.stories.mail import Post
 from trytond.modules.account_payment_stripe.tests.tools import use_stripe
 from trytond.modules.company.tests import create_company
 from trytond.pool import Pool
@@ -23,10 +23,6 @@ from trytond.tests.test_tryton import DB_NAME, activate_module
 from trytond.transaction import Transaction
 
 MODULE = 'trytond.modules.account_payment_stripe.'
-# Modules that look at the clock of the server
-CLOCKS = [
-    'account', 'run', 'retry', 'event', 'payment_charge', 'payment_review',
-    'refund_create', 'customer_sync']
 # How long the module waits for Stripe, in seconds
 TIMEOUT = .4
 TABLES = [
@@ -51,6 +47,13 @@ DIGITS = {
 def code_of(currency):
     "Return the code of the currency of the name, as Stripe writes it"
     return currency.partition(' ')[0]
+
+
+def modules():
+    "Return the modules of the package, without its tests"
+    return [
+        m for n, m in sorted(sys.modules.items())
+        if n.startswith(MODULE) and not n.startswith(MODULE + 'tests')]
 
 
 class Killed(BaseException):
@@ -143,9 +146,16 @@ class Stage:
         shim = types.SimpleNamespace(**{
                 n: getattr(dt, n) for n in dir(dt) if n[0] != '_'})
         shim.datetime = Now
-        for name in CLOCKS:
-            module = sys.modules[MODULE + name]
-            self._patch(module, 'dt', shim)
+        for module in modules():
+            # Each that looks at the clock of the server
+            if getattr(module, 'dt', None) is dt:
+                self._patch(module, 'dt', shim)
+            if getattr(module, 'time', None) is time:
+                self._patch(module, 'time', types.SimpleNamespace(
+                        # Nobody waits for the rate limits
+                        sleep=lambda seconds: None,
+                        monotonic=time.monotonic,
+                        time=lambda: Now.now().timestamp()))
 
         class Inline(Executor):
             "Calls Stripe at once, in the thread of the story"
@@ -162,11 +172,6 @@ class Stage:
                 return future
         self._patch(
             sys.modules[MODULE + 'run'], 'ThreadPoolExecutor', Inline)
-
-        # Nobody waits for the rate limits
-        self._patch(
-            sys.modules[MODULE + 'run'], 'time', types.SimpleNamespace(
-                sleep=lambda seconds: None, monotonic=time.monotonic))
 
         request = stripe.RequestsClient.request
 

@@ -14,9 +14,9 @@ class StageTestCase(unittest.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         # They patch what is loaded with the database
-        from . import faults_engine
-        cls.engine = faults_engine
-        cls.stage = faults_engine.Stage()
+        from . import engine
+        cls.engine = engine
+        cls.stage = engine.Stage()
         cls.addClassCleanup(cls.stage.close)
 
     def story(self, **options):

@@ -1,9 +1,8 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """The database of a story is lost and restored from a backup."""
-from trytond.modules.account_payment_stripe.tests.faults_stage import TABLES
+from trytond.modules.account_payment_stripe.tests.stories.stage import TABLES
 from trytond.transaction import Transaction
-
 
 # What waits in the queue is lost too
 KEPT = [t for t in TABLES if not t.startswith(('ir_', 'res_'))]
@@ -24,7 +23,7 @@ class Backups:
         self.tell("backup")
         self._backup = [
             {t: self._rows(t) for t in KEPT}, list(self.payments),
-            list(self.refunds), dict(self.ways)]
+            list(self.refunds), dict(self.ways), dict(self.changed)]
 
     def _rows(self, table):
         with self.stage.transaction() as transaction:
@@ -38,7 +37,8 @@ class Backups:
         quick: or minutes later, so that nobody notices."""
         if not self._backup:
             return
-        tables, self.payments, self.refunds, self.ways = self._backup
+        tables, self.payments, self.refunds, self.ways, self.changed = (
+            self._backup)
         self._backup = None
         self.tell("restored from the backup, %s later",
             "five minutes" if quick else "three days")

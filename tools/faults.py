@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Play random schedules of payments and faults and check the invariants.
 
-    python tests/faults.py [-s SEED] [-j JOBS] [N]
+    python tools/faults.py [-s SEED] [-j JOBS] [N]
 
 Prints for each fault how many of the schedules hit it, and how many ended
 with money doubled or lost, a payment failed though it is charged, a payment
@@ -11,7 +11,6 @@ that is stuck or one with a wrong amount.
 import argparse
 import json
 import os
-import pathlib
 import queue
 import shutil
 import subprocess
@@ -34,18 +33,18 @@ def start(cache):
     os.environ['TRYTOND_DATABASE__URI'] = 'sqlite://'
     os.environ['DB_NAME'] = ':memory:'
     os.environ['DB_CACHE'] = cache
-    from trytond.modules.account_payment_stripe.tests import faults_machine
-    _stage = faults_machine.Stage()
+    from trytond.modules.account_payment_stripe.tests.stories import machine
+    _stage = machine.Stage()
 
 
 def play(number, seed):
     "Return the schedules, the hits of each fault and what was broken"
-    from trytond.modules.account_payment_stripe.tests import faults_machine
-    results = faults_machine.Results()
+    from trytond.modules.account_payment_stripe.tests.stories import machine
+    results = machine.Results()
     broken = []
     while results.schedules < number:
         try:
-            faults_machine.play(
+            machine.play(
                 _stage, number - results.schedules, results,
                 seed=seed + results.schedules, shrink=False)
             break
@@ -165,5 +164,4 @@ def print_table(schedules, hits, broken):
 
 
 if __name__ == '__main__':
-    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
     sys.exit(main())

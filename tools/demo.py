@@ -3,7 +3,7 @@
 # this repository contains the full copyright notices and license terms.
 """Show how payments go through Stripe, step by step.
 
-    python tests/demo.py [pay|card|capture|refund|dispute|all]
+    python tools/demo.py [pay|card|capture|refund|dispute|all]
 
 It starts a stand-in for Stripe and a Tryton server on this machine. With the
 variables STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY it uses the test mode
@@ -80,6 +80,7 @@ def configure(folder, port, mail_port):
 def stay(company, terminal):
     "Tell what happens until the person has enough"
     from proteus import Model
+
     from trytond.modules.account_payment_stripe.tests.tools import run_cron
     Payment = Model.get('account.payment')
 
@@ -133,12 +134,13 @@ def tell(story, keys, folder, stays, started):
     "Return the exit status"
     port, mail_port = free_port(PORT), free_port()
     configure(folder, port, mail_port)
-    from trytond.modules.account_payment_stripe.tests import demo_terminal
+    import demo_terminal
     terminal = demo_terminal.Terminal()
     terminal.title("Stripe payments in Tryton")
     terminal.line("Starting, the first time takes some seconds...")
-    from trytond.modules.account_payment_stripe.tests import (
-        demo_company, demo_payer, demo_stories)
+    import demo_company
+    import demo_payer
+    import demo_stories
     stories = demo_stories.STORIES if story == 'all' else [story]
     mailbox = demo_payer.Mailbox(mail_port)
     try:

@@ -7,7 +7,9 @@ import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from .bench_child import Statements, median, transaction
+from trytond.modules.account_payment_stripe.tests.simulator import webhooks
+
+from bench_child import Statements, median, transaction
 
 __all__ = ['one_by_one', 'poll', 'prepare', 'webhook', 'write']
 
@@ -44,7 +46,6 @@ def webhook(base, event, ids, write=True, **_):
     from trytond.pool import Pool
     from trytond.wsgi import app
 
-    from .simulator.webhooks import signature
     with transaction(base):
         Account = Pool().get('account.payment.stripe.account')
         Payment = Pool().get('account.payment')
@@ -61,7 +62,7 @@ def webhook(base, event, ids, write=True, **_):
         object_['latest_charge'] = 'ch_' + intents[id_][3:]
         body = json.dumps(event).encode()
         headers = {
-            'Stripe-Signature': signature(
+            'Stripe-Signature': webhooks.signature(
                 int(time.time()), body, base['secret']),
             }
         with measured(posts):

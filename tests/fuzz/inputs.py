@@ -191,7 +191,8 @@ def mutated(draw, text):
     "Return something like the text"
     position = draw(st.integers(0, len(text) - 1))
     other = draw(st.sampled_from([
-                '', 'A', '0', '%', '_', '-', '/', '\x00', 'é', 'ｅ', "'", ' ']))
+                '', 'A', '0', '%', '_', '-', '/', '\x00', 'é', 'ｅ', "'",
+                ' ']))
     return draw(st.sampled_from([
                 text[:position] + other + text[position + 1:],
                 text[:position], text + other, other + text, text.upper(),

@@ -16,26 +16,27 @@ from decimal import Decimal
 from unittest.mock import patch
 
 import stripe
-from werkzeug.serving import WSGIRequestHandler, make_server
-
 from proteus import Model
 from proteus import config as proteus_config
+from werkzeug.serving import WSGIRequestHandler, make_server
+
 from trytond import admin
 from trytond.backend import Database
 from trytond.model import ModelStorage
 from trytond.modules.account.tests.tools import (
     create_chart, create_fiscalyear, get_accounts)
+from trytond.modules.account_payment_stripe.event_handlers import HANDLERS
+from trytond.modules.account_payment_stripe.gateway import (
+    API_BASE, STRIPE_VERSION)
+from trytond.modules.account_payment_stripe.tests.tools import (
+    create_stripe_account, create_stripe_journal, run_cron, start_simulator)
 from trytond.modules.company.tests.tools import create_company, get_company
 from trytond.modules.currency.tests.tools import get_currency
 from trytond.wsgi import app
 
-from ..event_handlers import HANDLERS
-from ..gateway import API_BASE, STRIPE_VERSION
-from .demo_payer import Payer
-from .demo_terminal import DemoError
-from .run import CACHE, fingerprint
-from .tools import (
-    create_stripe_account, create_stripe_journal, run_cron, start_simulator)
+from demo_payer import Payer
+from demo_terminal import DemoError
+from run_tests import CACHE, fingerprint
 
 DATABASE = 'demo'
 PASSWORD = 'demo-stripe'

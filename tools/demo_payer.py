@@ -11,7 +11,7 @@ import urllib.request
 from email import message_from_bytes, policy
 from html.parser import HTMLParser
 
-from .demo_terminal import DemoError
+from demo_terminal import DemoError
 
 TIMEOUT = 60
 # The number on the card and what stands for it in Stripe's test mode, where

@@ -19,8 +19,8 @@ from trytond.tests.test_tryton import DB_NAME
 from trytond.transaction import Transaction
 from trytond.wsgi import app
 
-from .case import StripeTestCase
-from .fuzz_inputs import FOREIGN_HOST, Call
+from ..case import StripeTestCase
+from .inputs import FOREIGN_HOST, Call
 
 PREFIX = '/%s/r/account_payment_stripe' % DB_NAME.replace(':', '%3A')
 TABLES = [

@@ -14,7 +14,6 @@ import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-PACKAGE = 'trytond.modules.account_payment_stripe.tests.'
 SECTION = 'account_payment_stripe'
 
 
@@ -92,10 +91,11 @@ class Calls:
 def setup(url, **_):
     "Create the database and what all the others need"
     from proteus import config
-    from trytond.tests.tools import activate_modules
 
-    from .bench_data import create_base
-    from .simulator import Remote
+    from trytond.modules.account_payment_stripe.tests.large_tables import (
+        create_base)
+    from trytond.modules.account_payment_stripe.tests.simulator import Remote
+    from trytond.tests.tools import activate_modules
     activate_modules('account_payment_stripe')
     config.get_config()
     with transaction(user=1):
@@ -104,9 +104,9 @@ def setup(url, **_):
 
 def fill(base, due=0, past=0, **_):
     "Add payments to charge and those of the past"
+    from trytond.modules.account_payment_stripe.tests.large_tables import (
+        CHARGED, DUE, analyze, multiply)
     from trytond.pool import Pool
-
-    from .bench_data import CHARGED, DUE, analyze, multiply
     with transaction(base):
         pool = Pool()
         Payment = pool.get('account.payment')
@@ -158,10 +158,10 @@ def checkout(base, **_):
     "Open the checkout page"
     from werkzeug.test import Client
 
+    from trytond.modules.account_payment_stripe.tests.large_tables import (
+        DUE, multiply)
     from trytond.pool import Pool
     from trytond.wsgi import app
-
-    from .bench_data import DUE, multiply
     count = 40
     with transaction(base):
         Payment = Pool().get('account.payment')
@@ -229,7 +229,7 @@ def main():
     arguments = json.loads(sys.argv[1])
     from trytond import config
 
-    from .bench_profile import profiled
+    from bench_profile import profiled
     if not config.has_section(SECTION):
         config.add_section(SECTION)
     for name, value in arguments.pop('options').items():
@@ -237,7 +237,7 @@ def main():
     job = arguments.pop('job')
     functions = dict(globals())
     if job not in functions:
-        from . import bench_events
+        import bench_events
         functions = vars(bench_events)
     if job != 'setup':
         from trytond.pool import Pool

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from werkzeug.test import Client
 
-from trytond.modules.account_payment_stripe.tests.faults_stage import (
-    DIGITS, EXPONENTS, WORTH, code_of)
 from trytond.modules.account_payment_stripe.tests.simulator import (
     errors as simulator_errors)
+from trytond.modules.account_payment_stripe.tests.stories.stage import (
+    DIGITS, EXPONENTS, WORTH, code_of)
 from trytond.pool import Pool
 from trytond.tests.test_tryton import DB_NAME
 from trytond.transaction import Transaction

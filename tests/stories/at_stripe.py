@@ -6,10 +6,10 @@ import time
 
 import stripe
 
-from trytond.modules.account_payment_stripe.tests.faults_mail import MODES
-from trytond.modules.account_payment_stripe.tests.faults_stage import TIMEOUT
 from trytond.modules.account_payment_stripe.tests.simulator.webhooks import (
     signature)
+from trytond.modules.account_payment_stripe.tests.stories.mail import MODES
+from trytond.modules.account_payment_stripe.tests.stories.stage import TIMEOUT
 from trytond.tests.test_tryton import DB_NAME
 
 HTTP_FAULTS = [
