@@ -2,7 +2,6 @@
 # this repository contains the full copyright notices and license terms.
 from trytond.i18n import gettext
 from trytond.pool import Pool
-from trytond.transaction import Transaction
 
 # The documents that the payer has got: what they are called, and the field
 # of their date
@@ -18,26 +17,22 @@ class TextMixin:
 
     @property
     def stripe_description(self):
-        "What the payment is for, in the language of the transaction"
-        return self.stripe_describe(Transaction().language)
+        """What the payment is for as the payer knows it, in the language of
+        the transaction.
 
-    def stripe_describe(self, language):
-        """Return what the payment is for, as the payer knows it.
-
-        language: the code of the language.
         Numbers that are only ours never stand alone, and the reference for
         the bank is left out, as no bank transfer is asked for.
         """
         document = (self.line and self.line.move_origin) or self.origin
         items = []
         if document:
-            items.append(_named(document, language))
+            items.append(_named(document))
             reference = getattr(document, 'reference', None)
             if document.__name__ in DOCUMENTS and reference:
                 items.append(gettext(
                         'account_payment_stripe.msg_description_reference',
-                        language, reference=reference))
-            if due := self.stripe_describe_due(document, language):
+                        reference=reference))
+            if due := self._stripe_describe_due(document):
                 items.append(due)
         # A creditor reference is for the bank
         if self.reference and not (
@@ -46,33 +41,31 @@ class TextMixin:
         if not items:
             items.append(gettext(
                     'account_payment_stripe.msg_description_payment',
-                    language, number=self.number))
+                    number=self.number))
         return ', '.join(items)
 
-    def stripe_describe_due(self, document, language):
+    def _stripe_describe_due(self, document):
         "Return the text about when the document is due, None without one"
         date = self.line and self.line.maturity_date
         if date and date != _date_of(document):
             return gettext(
                 'account_payment_stripe.msg_description_due',
-                language, date=_formatted(date, language))
+                date=_formatted(date))
 
 
-def _named(document, language):
+def _named(document):
     "Return the kind, number and date of the document"
     number = getattr(document, 'number', None) or document.rec_name
     if document.__name__ in DOCUMENTS:
         message, _ = DOCUMENTS[document.__name__]
-        name = gettext(
-            'account_payment_stripe.' + message, language, number=number)
+        name = gettext('account_payment_stripe.' + message, number=number)
     else:
-        with Transaction().set_context(language=language):
-            kind = Pool().get('ir.model').get_name(document.__name__)
-        name = '%s %s' % (kind, number)
+        name = '%s %s' % (
+            Pool().get('ir.model').get_name(document.__name__), number)
     if date := _date_of(document):
         return gettext(
             'account_payment_stripe.msg_description_dated',
-            language, document=name, date=_formatted(date, language))
+            document=name, date=_formatted(date))
     return name
 
 
@@ -82,5 +75,5 @@ def _date_of(document):
         return getattr(document, name)
 
 
-def _formatted(date, language):
-    return Pool().get('ir.lang').get(language).strftime(date)
+def _formatted(date):
+    return Pool().get('ir.lang').get().strftime(date)
