@@ -70,6 +70,9 @@ class Account(
         "Payers May Remove Payment Methods",
         help="Check to let payers remove saved payment methods "
         "on the checkout page.")
+    refund_second_person = fields.Boolean(
+        "Refunds Approved by a Second Person",
+        help="Check to let nobody approve the refunds that they submitted.")
     rate_endpoint = fields.Integer(
         "Requests per Endpoint",
         domain=['OR',

@@ -2,6 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 import hashlib
 
+from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .call import Call
@@ -31,12 +32,16 @@ class IntentMixin:
 
     def stripe_intent_params(self):
         "Return the parameters to create the intent of the payment"
+        # The payer reads it on the receipt of Stripe
+        language = self.stripe_language or Pool().get('ir.lang').get()
+        with Transaction().set_context(language=language.code):
+            description = self.stripe_description
         params = {
             'amount': stripe_amount(self.amount, self.currency, self),
             'currency': self.currency.code.lower(),
             'capture_method': 'automatic' if self.stripe_capture else 'manual',
             'automatic_payment_methods': {'enabled': True},
-            'description': self.stripe_description[:1000],
+            'description': description[:1000],
             'metadata': self.stripe_metadata,
             }
         if self.stripe_customer and self.stripe_customer.stripe_usable_id:

@@ -492,7 +492,7 @@ MUTATIONS = {
     'fail for the key of another account (17)': ('policy.py', [
             ("    elif failure.missing and not (",
                 "    elif False and not (")],
-        ['test_key_of_other_account']),
+        ['test_key_of_other_account', 'test_method_of_token']),
     'hold back all without a permission (26)': ('run.py', [
             ("            if meaning is Meaning.DENIED:",
                 "            if meaning.of_account:")],
