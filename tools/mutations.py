@@ -114,9 +114,8 @@ MUTATIONS = {
                 "or self.stripe_charge_id)",
                 "        return self.stripe_intent_status == 'succeeded'"),
             ("            stripe_former_intent_id=intent['id'],\n", ""),
-            ("        if not intent or not payment "
-                "or payment.stripe_payment_intent_id:\n",
-                "        if not intent or not payment:\n"),
+            ("        if not intent or payment.stripe_payment_intent_id:\n",
+                "        if not intent:\n"),
             ("                        'idempotency_key': key,\n", "")],
         ['test_gone_after_confirm', 'test_killed']),
     'apply stale states': ('payment_state.py', [
@@ -223,8 +222,8 @@ MUTATIONS = {
                 "'processing'}\n", "            and (True\n")],
         ['test_mailed_once']),
     'capture all': ('payment_charge.py', [
-            ("state.intent, amount_to_capture=amount,\n",
-                "state.intent,\n")],
+            ("state.intent, amount_to_capture=amount, ",
+                "state.intent, ")],
         ['test_captured_amount']),
     'cents of yen': ('amount.py', [
             ("'DJF', 'GNF', 'JPY', ", "'DJF', 'GNF', ")],
@@ -494,8 +493,8 @@ MUTATIONS = {
                 "    elif False and not (")],
         ['test_key_of_other_account', 'test_method_of_token']),
     'hold back all without a permission (26)': ('run.py', [
-            ("            if meaning is Meaning.DENIED:",
-                "            if meaning.of_account:")],
+            ("        if meaning is Meaning.DENIED:",
+                "        if meaning.of_account:")],
         ['WrongKeysTestCase.test_missing_permission']),
     'ask again without the permission (26)': ('run.py', [
             ("                    self.forbidden[account, e.operation] = e\n",
@@ -546,8 +545,8 @@ MUTATIONS = {
             ("            if generated:", "            if False:")],
         ['test_bank']),
     'tell that it is saved though it is not': ('customer_checkout.py', [
-            ("                customer.stripe_setup_refused = failed",
-                "                customer.stripe_setup_refused = False")],
+            ("        self.stripe_setup_refused = failed",
+                "        self.stripe_setup_refused = False")],
         ['test_refused']),
     'insist on an e-mail address': ('customer_sync.py', [
             ("            if name in party:", "            if False:")],
