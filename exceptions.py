@@ -16,6 +16,10 @@ class StripeCurrencyError(ValidationError):
     "The currency cannot be, or is not, the one at Stripe"
 
 
+class StripeMethodError(ValidationError):
+    "What is at Stripe must stay in a journal of Stripe"
+
+
 class StripeCustomerError(ValidationError):
     "The customer at Stripe is already used by another record"
 

@@ -7,7 +7,7 @@ from trytond.pyson import Eval
 from trytond.transaction import without_check_access
 
 from .amount import is_code, unit
-from .exceptions import StripeCurrencyError
+from .exceptions import StripeCurrencyError, StripeMethodError
 
 
 class Journal(metaclass=PoolMeta):
@@ -66,6 +66,35 @@ class Journal(metaclass=PoolMeta):
             currency = Currency(values['currency'])
             cls._check_stripe_currency([
                     j for j in journals if j.currency != currency], currency)
+        if mode == 'write' and (
+                values.get('process_method', 'stripe') != 'stripe'):
+            cls._check_stripe_method([
+                    j for j in journals if j.process_method == 'stripe'])
+
+    @classmethod
+    @without_check_access
+    def _check_stripe_method(cls, journals):
+        """Check that there is nothing at Stripe which nobody would cancel,
+        refund or look at anymore.
+
+        Raises StripeMethodError.
+        """
+        Payment = Pool().get('account.payment')
+        payments = journals and Payment.search([
+                ('journal', 'in', [j.id for j in journals]),
+                ['OR',
+                    ('stripe_payment_intent_id', '!=', None),
+                    ('stripe_charge_id', '!=', None),
+                    ('stripe_former_intent_id', '!=', None),
+                    # Its answer may have been lost
+                    ('state', '=', 'processing'),
+                    ],
+                ], limit=1)
+        for payment in payments:
+            raise StripeMethodError(gettext(
+                    'account_payment_stripe.msg_journal_method',
+                    journal=payment.journal.rec_name,
+                    payment=payment.rec_name))
 
     @classmethod
     @without_check_access

@@ -30,6 +30,14 @@ class ReviewMixin:
                     payment.stripe_check_currency()
                 except StripeCurrencyError as e:
                     raise PaymentValidationError(e.message) from None
+                if payment.stripe_is_known and (
+                        payment.process_method != 'stripe'):
+                    # Nobody would cancel it or look at it anymore
+                    raise PaymentValidationError(gettext(
+                            'account_payment_stripe'
+                            '.msg_payment_journal_method',
+                            payment=payment.rec_name,
+                            journal=payment.journal.rec_name))
 
     @classmethod
     def _stripe_review(cls):

@@ -37,6 +37,7 @@ TESTS = [
     MODULE + '.tests.test_compare.CompareTestCase',
     MODULE + '.tests.test_compare.LateEventTestCase',
     MODULE + '.tests.test_currency.CurrencyTestCase',
+    MODULE + '.tests.test_journal.JournalTestCase',
     MODULE + '.tests.test_unknown.UnknownTestCase',
     MODULE + '.tests.test_faults_money.MailStoryTestCase',
     MODULE + '.tests.test_instructions.InstructionsTestCase',
@@ -575,6 +576,16 @@ MUTATIONS = {
                 "and not self.stripe_payment_method_id))",
                 "                self.stripe_token))")],
         ['test_method_of_token']),
+    # journal
+    'let a journal leave Stripe': ('journal.py', [
+            ("                values.get('process_method', 'stripe') "
+                "!= 'stripe'):",
+                "                False):")],
+        ['test_open_page', 'test_answer_lost']),
+    'let a payment leave Stripe': ('payment_review.py', [
+            ("                if payment.stripe_is_known and (",
+                "                if False and (")],
+        ['test_moved']),
     # engine
     'choose again what was chosen': ('payment.py', [
             ("            If(Eval('state').in_(CHOOSING), "
