@@ -136,6 +136,10 @@ class Customer(
                     & (t.stripe_customer_id == Null)),
                 Index(
                     t, (t.id, Index.Range()),
+                    where=(t.stripe_error_message != Null)
+                    & (t.stripe_customer_id != Null)),
+                Index(
+                    t, (t.id, Index.Range()),
                     where=(t.active == Literal(False))
                     & (t.stripe_customer_id != Null)),
                 })

@@ -79,6 +79,7 @@ class SyncMixin:
     def stripe_create(cls, customers=None):
         """Create at Stripe the customers which have a token but no id.
 
+        Without customers also send again what could not be sent of parties.
         Commits customer by customer.
         """
         def where(table):
@@ -88,6 +89,8 @@ class SyncMixin:
                 & (table.stripe_customer_id == Null)
                 & (table.active == Literal(True)))
         Run(cls, cls._create_one).carry(where, customers)
+        if customers is None:
+            cls._send_again()
 
     @classmethod
     def stripe_delete(cls, customers=None):
@@ -122,6 +125,20 @@ class SyncMixin:
                 (table.stripe_customer_id != Null)
                 & (table.active == Literal(True)))
         Run(cls, cls._send_one).carry(where, customers)
+
+    @classmethod
+    def _send_again(cls):
+        "Send what has changed of the parties and Stripe did not take"
+        def where(table):
+            return (
+                (table.stripe_error_message != Null)
+                & (table.stripe_customer_id != Null)
+                & (table.active == Literal(True))
+                # That is when to look at the setup intent, if there is one
+                & ((table.stripe_setup_intent_id != Null)
+                    | cls.stripe_due(table)))
+        # Those of which nothing has changed cost no request
+        Run(cls, cls._send_one).carry(where)
 
     def _stripe_wait_values(self, failure, meaning):
         if meaning is Meaning.LATER:

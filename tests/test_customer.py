@@ -333,3 +333,37 @@ class CustomerTestCase(StripeTestCase):
             self.assertEqual(
                 customer.stripe_party_params['preferred_locales'], ['fr'])
             self.assertFalse(customer.stripe_has_changed)
+
+    def test_change_not_taken(self):
+        "Test a change that Stripe did not take is sent later, and once"
+        for fault in ['down', '500_before', '429', '401', '403']:
+            with self.subTest(fault):
+                name = "Changed at %s" % fault
+                with self.transaction():
+                    pool = Pool()
+                    Customer = pool.get('account.payment.stripe.customer')
+                    Party = pool.get('party.party')
+                    customer = Customer.search([
+                            ('party', '=', self.party),
+                            ], limit=1) or [self.create_customer()[0]]
+                    customer, = customer
+                    customer_id = customer.stripe_customer_id
+                self.simulator.faults.add(
+                    fault, 'POST /v1/customers/*' if fault != 'down' else None)
+                with self.transaction():
+                    Party.write([Party(self.party)], {'name': name})
+                self.simulator.faults.clear()
+                with self.transaction():
+                    self.assertTrue(
+                        Customer(customer.id).stripe_error_message)
+                for count in [1, 0]:
+                    before = len(self.requests('POST'))
+                    with self.transaction():
+                        Customer.stripe_create()
+                    self.assertEqual(
+                        len(self.requests('POST')) - before, count)
+                self.assertEqual(
+                    self.world.objects('customer')[customer_id]['name'], name)
+                with self.transaction():
+                    self.assertIsNone(
+                        Customer(customer.id).stripe_error_message)
