@@ -243,9 +243,12 @@ class OwnerMixin:
             here = metadata.get('tryton_database') in {
                 None, Transaction().database.name}
             if named == str(self):
-                # The party may have been replaced and the database renamed
-                return here or bool(
-                    self.stripe_usable_id or self._likeness(found))
+                # The party may have been replaced and the database renamed.
+                # After a restore another record may have the same id
+                return bool(
+                    (here and not self._is_of_other(
+                            metadata.get('tryton_party')))
+                    or self.stripe_usable_id or self._likeness(found))
             return here and self._is_replaced(
                 named, metadata.get('tryton_party'))
         # The earlier module named none, neither do other systems
@@ -259,7 +262,6 @@ class OwnerMixin:
 
     def _is_replaced(self, named, code):
         "Return if the party is the one of the record that Stripe names"
-        Party = Pool().get('party.party')
         _, _, id_ = named.partition(',')
         with inactive_records():
             records = id_.isdigit() and self.__class__.search([
@@ -268,11 +270,29 @@ class OwnerMixin:
             if records:
                 parties = [r.party for r in records]
             else:
-                parties = Party.search([('code', '=', code)]) or (
-                    (code or '').isdigit() and Party.search([
-                            ('id', '=', int(code)),
-                            ('code', 'in', ['', None]),
-                            ])) or []
+                parties = self._parties_named(code)
+            return self._is_any_of(parties)
+
+    def _is_of_other(self, code):
+        "Return if the code is the one of another party, not of its own"
+        with inactive_records():
+            parties = self._parties_named(code)
+            return bool(parties) and not self._is_any_of(parties)
+
+    @staticmethod
+    def _parties_named(code):
+        "Return the parties of which Stripe was told the code"
+        Party = Pool().get('party.party')
+        if not code:
+            return []
+        return Party.search([('code', '=', code)]) or (
+            code.isdigit() and Party.search([
+                    ('id', '=', int(code)),
+                    ('code', 'in', ['', None]),
+                    ])) or []
+
+    def _is_any_of(self, parties):
+        "Return if the party is one of the parties, or has replaced one"
         for party in parties:
             while party.replaced_by:
                 party = party.replaced_by

@@ -338,6 +338,40 @@ class OwnerTestCase(StripeTestCase):
         self.assertEqual(
             self.read(typed, 'stripe_owned_id'), [self.customer_id])
 
+    def test_restored(self):
+        "Test a customer stays of the party though its record is another's now"
+        # After a restore the next record has its id
+        self.store(self.customer, stripe_customer_id=None)
+        with self.transaction():
+            Customer = Pool().get('account.payment.stripe.customer')
+            customer, = Customer.create([{
+                        'party': self.other,
+                        'stripe_account': self.account,
+                        }])
+        self.client.customers.update(self.customer_id, metadata={
+                'tryton_record': str(customer)})
+        with self.transaction():
+            Customer.write([Customer(customer.id)], {
+                    'stripe_customer_id': self.customer_id,
+                    })
+        owned, message = self.read(
+            customer.id, 'stripe_owned_id', 'stripe_error_message')
+        self.assertIsNone(owned)
+        self.assertIn(self.customer_id, message)
+        with self.assertRaises(ProcessError):
+            self.pay(
+                self.other, stripe_customer=customer.id,
+                stripe_customer_payment_method=self.method)
+        self.assertEqual(self.world.ledger(), [])
+        # Its own party gets it back
+        self.store(customer.id, stripe_customer_id=None, party=self.party)
+        with self.transaction():
+            Customer.write([Customer(customer.id)], {
+                    'stripe_customer_id': self.customer_id,
+                    })
+        self.assertEqual(
+            self.read(customer.id, 'stripe_owned_id'), [self.customer_id])
+
     def test_replaced_party(self):
         "Test a customer stays of the party that replaces another"
         with self.transaction():

@@ -581,6 +581,11 @@ MUTATIONS = {
     'send a change of a party only at once': ('customer_sync.py', [
             ("            cls._send_again()", "            pass")],
         ['test_change_not_taken']),
+    'believe the id of a record after a restore': ('customer_owner.py', [
+            ("                    (here and not self._is_of_other(\n"
+                "                            metadata.get('tryton_party')))",
+                "                    here")],
+        ['test_restored']),
     # journal
     'let a journal leave Stripe': ('journal.py', [
             ("                values.get('process_method', 'stripe') "
