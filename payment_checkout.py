@@ -3,6 +3,7 @@
 import logging
 
 from .amount import from_stripe
+from .common import stripe_amount
 from .gateway import StripeFailure
 from .state import PaymentState
 
@@ -22,7 +23,7 @@ class PageMixin:
             if intent['status'] != 'canceled' or self.state == 'processing':
                 self.stripe_apply(PaymentState.from_intent(
                         intent, at=gateway.answered_at), sure=True)
-                return intent
+                return self._stripe_fit_intent(gateway, intent)
             self.stripe_forget_intent()
         self._set_stripe_key([self])
         intent = self.stripe_now(self._stripe_create_intent)
@@ -34,6 +35,20 @@ class PageMixin:
             self.stripe_apply(PaymentState.from_intent(
                     intent, at=gateway.answered_at), sure=True)
         return intent
+
+    def _stripe_fit_intent(self, gateway, intent):
+        """Return the intent with the amount that the page shows.
+
+        The amount of the payment or of the intent may have been changed by
+        other code since.
+        """
+        if (intent['status'] != 'requires_payment_method'
+                or not self.stripe_is_clear):
+            return intent
+        amount = stripe_amount(self.amount, self.currency, self)
+        if intent['amount'] == amount:
+            return intent
+        return gateway.payment_intents.update(intent['id'], amount=amount)
 
     @property
     def stripe_language(self):

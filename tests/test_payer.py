@@ -97,6 +97,47 @@ class PayerTestCase(StripeTestCase):
                 else:
                     delattr(model, attribute)
 
+    def test_amount(self):
+        "The payer is charged what the page shows"
+        for amount in [Decimal('30.00'), Decimal('50.00')]:
+            with self.subTest(amount=amount):
+                id_, path = self.checkout()
+                with self.transaction():
+                    Payment = Pool().get('account.payment')
+                    payment = Payment(id_)
+                    intent = payment.stripe_payment_intent_id
+                    # As no client can, but other modules
+                    payment.amount = amount
+                    payment.save()
+                self.assertIn(str(amount), self.open(path))
+                self.assertEqual(
+                    self.client.payment_intents.retrieve(intent).amount,
+                    amount * 100)
+                before = len(self.requests('POST'))
+                self.open(path)
+                self.assertEqual(len(self.requests('POST')), before)
+                self.client.payment_intents.update(intent, amount=7700)
+                self.open(path)
+                self.world.pay(intent)
+                self.open(path + '/end')
+                with self.transaction():
+                    payment = Payment(id_)
+                    self.assertEqual(
+                        (payment.state, payment.amount), ('succeeded', amount))
+
+    def test_amount_refused(self):
+        "The page lets nobody pay another amount than it shows"
+        id_, path = self.checkout()
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = Payment(id_)
+            payment.amount = Decimal('30.00')
+            payment.save()
+        self.simulator.faults.add('503', 'POST /v1/payment_intents/*')
+        self.assertEqual(self.browser.get(path).status_code, 503)
+        self.simulator.faults.clear()
+        self.assertIn('30.00', self.open(path))
+
     def test_session(self):
         "Ten saved payment methods are shown, and may be removed"
         _, customer = self.customer()

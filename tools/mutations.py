@@ -586,6 +586,11 @@ MUTATIONS = {
                 "                            metadata.get('tryton_party')))",
                 "                    here")],
         ['test_restored']),
+    # page
+    'let pay another amount than is shown': ('payment_checkout.py', [
+            ("                return self._stripe_fit_intent(gateway, intent)",
+                "                return intent")],
+        ['test_amount', 'test_amount_refused']),
     # journal
     'let a journal leave Stripe': ('journal.py', [
             ("                values.get('process_method', 'stripe') "
