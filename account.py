@@ -317,13 +317,17 @@ class Account(
                     account_id, e.code, e.request_id)
                 if isinstance(e, StripeDenied):
                     attempt(cls.note_denied, [cls(account_id)], e)
+                if not e.forbidden:
+                    continue
+                # The webhook may be all that is used, and miss one
             except Exception:
                 # It must not stop the other accounts
                 Transaction().rollback()
                 logger.exception(
                     "cannot read the events of account %s", account_id)
+                continue
             else:
                 attempt(cls._note_fetched, account_id, since)
-                if cls(account_id).is_compare_due:
-                    cls.compare([account_id])
+            if cls(account_id).is_compare_due:
+                cls.compare([account_id])
         Event.clean()

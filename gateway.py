@@ -323,6 +323,9 @@ class Gateway:
             except stripe.StripeError as e:
                 failure = classify(e)
                 failure.at = _answered_at(e.headers, started)
+                if failure.at:
+                    # Who asks for the time must not get an old one
+                    self._local.answered_at = failure.at
                 limited = e.http_status == 429
                 logger.info("%s: %s %s (%s)",
                     name, failure.__class__.__name__,

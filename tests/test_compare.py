@@ -282,6 +282,21 @@ class CompareTestCase(MissedTestCase):
         with self.transaction():
             self.assertIsNone(Account(self.account).error_message)
 
+    def test_events_forbidden(self):
+        "Test it is compared each day though the events cannot be listed"
+        # As where the webhook is all that tells of them
+        self.simulator.faults.add('403', 'GET /v1/events')
+        for _ in range(2):
+            payment, intent = self.open()
+            self.world.pay(intent)
+            self.fetch(days=1)
+            self.assertPayment(payment, 'succeeded', 42)
+            self.fetch()
+            self.assertEqual(self.lists(), [])
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            self.assertTrue(Account(self.account).error_message)
+
     def test_foreign(self):
         "Test what another system refunded is left alone"
         self.client.payment_intents.create(

@@ -586,6 +586,14 @@ MUTATIONS = {
                 "                            metadata.get('tryton_party')))",
                 "                    here")],
         ['test_restored']),
+    'compare only who may list events': ('account.py', [
+            ("                if not e.forbidden:\n"
+                "                    continue", "                continue")],
+        ['test_events_forbidden']),
+    'compare at an old time': ('gateway.py', [
+            ("                    self._local.answered_at = failure.at",
+                "                    pass")],
+        ['test_events_forbidden']),
     # page
     'let pay another amount than is shown': ('payment_checkout.py', [
             ("                return self._stripe_fit_intent(gateway, intent)",
