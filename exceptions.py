@@ -42,3 +42,7 @@ class StripeKeyModifiedWarning(UserWarning):
 
 class StripeTransferWarning(UserWarning):
     pass
+
+
+class StripeWebhookMovedWarning(UserWarning):
+    "The webhook posts to another server"

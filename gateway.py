@@ -71,6 +71,8 @@ OPERATIONS = {
     'payment_intents.retrieve': ('get', '/v1/payment_intents/{}'),
     'payment_intents.search': ('get', '/v1/payment_intents/search'),
     'payment_intents.update': ('post', '/v1/payment_intents/{}'),
+    'payment_method_domains.create': ('post', '/v1/payment_method_domains'),
+    'payment_method_domains.list': ('get', '/v1/payment_method_domains'),
     'payment_methods.attach': ('post', '/v1/payment_methods/{}/attach'),
     'payment_methods.create': ('post', '/v1/payment_methods'),
     'payment_methods.detach': ('post', '/v1/payment_methods/{}/detach'),
@@ -82,6 +84,10 @@ OPERATIONS = {
     'setup_intents.create': ('post', '/v1/setup_intents'),
     'setup_intents.retrieve': ('get', '/v1/setup_intents/{}'),
     'setup_intents.update': ('post', '/v1/setup_intents/{}'),
+    'webhook_endpoints.create': ('post', '/v1/webhook_endpoints'),
+    'webhook_endpoints.delete': ('delete', '/v1/webhook_endpoints/{}'),
+    'webhook_endpoints.list': ('get', '/v1/webhook_endpoints'),
+    'webhook_endpoints.update': ('post', '/v1/webhook_endpoints/{}'),
     }
 
 logger = logging.getLogger(__name__)
