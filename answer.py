@@ -15,9 +15,11 @@ _OBJECTS = {
     'disputes': 'dispute',
     'events': 'event',
     'payment_intents': 'payment_intent',
+    'payment_method_domains': 'payment_method_domain',
     'payment_methods': 'payment_method',
     'refunds': 'refund',
     'setup_intents': 'setup_intent',
+    'webhook_endpoints': 'webhook_endpoint',
     }
 # What is relied on of each kind
 _MONEY = ['amount', 'created', 'currency', 'status']
@@ -31,7 +33,9 @@ _NEEDED = {
     'payment_method': ['customer', 'type'],
     'refund': _MONEY,
     'search_result': ['data', 'has_more'],
-    'setup_intent': ['created', 'customer', 'status'],
+    # A browser does not see the customer
+    'setup_intent': ['created', 'status'],
+    'webhook_endpoint': ['api_version', 'enabled_events', 'status', 'url'],
     }
 # https://docs.stripe.com/api/errors
 _ERRORS = frozenset([

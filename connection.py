@@ -5,13 +5,13 @@
 Knows no Tryton model.
 """
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from .gateway import (
-    STRIPE_VERSION, StripeDenied, StripeRefused)
+from .gateway import STRIPE_VERSION, StripeDenied, StripeRefused
 
 __all__ = [
-    'Finding', 'PROBES', 'belongs', 'endpoints_of', 'missing_permissions',
-    'problems_of', 'register_domain']
+    'Finding', 'PROBES', 'belongs', 'endpoints_of', 'is_same_url',
+    'missing_permissions', 'problems_of', 'register_domain']
 
 # An id that Stripe never gives: what is asked of it is refused, after it was
 # looked at whether the key may ask
@@ -88,7 +88,7 @@ def belongs(gateway, public):
     Raises StripeFailure if the secret key may not, or Stripe does not answer.
     """
     intent = gateway.setup_intents.create(
-        usage='off_session', payment_method_types=['card'],
+        usage='off_session', automatic_payment_methods={'enabled': True},
         description="Tryton checks the keys")
     try:
         public.setup_intents.retrieve(
@@ -112,15 +112,27 @@ def endpoints_of(gateway):
         params['starting_after'] = page['data'][-1]['id']
 
 
-def problems_of(endpoint, url, types):
+def is_same_url(first, second, host=True):
+    """Return if both lead to the same webhook.
+
+    host: if the host has to be the same too. The scheme has not: who asks
+    without a request does not know it.
+    """
+    first, second = urlsplit(first), urlsplit(second)
+    return first.path == second.path and (
+        not host or first.netloc == second.netloc)
+
+
+def problems_of(endpoint, url, types, host=True):
     """Return the codes of what is wrong with the webhook endpoint.
 
     endpoint: its dictionary.
     url: where it should post to.
     types: the types of events that are needed.
+    host: if the host of the URL is known.
     """
     problems = []
-    if endpoint['url'] != url:
+    if not is_same_url(endpoint['url'], url, host):
         problems.append('url')
     if endpoint['status'] != 'enabled':
         problems.append('disabled')
@@ -132,15 +144,20 @@ def problems_of(endpoint, url, types):
     return problems
 
 
-def register_domain(gateway, host):
+def register_domain(gateway, host, create=True):
     """Register the host for the wallets, if it is not.
 
+    create: otherwise it is only looked at.
     Return the list of the texts of Stripe about those that do not work.
     """
     found = gateway.payment_method_domains.list(
         domain_name=host, limit=1)['data']
-    domain = found[0] if found else gateway.payment_method_domains.create(
-        domain_name=host)
+    if found:
+        domain = found[0]
+    elif create:
+        domain = gateway.payment_method_domains.create(domain_name=host)
+    else:
+        return [', '.join(WALLETS)]
     texts = []
     for wallet in WALLETS:
         status = domain.get(wallet) or {}
