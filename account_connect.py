@@ -30,7 +30,7 @@ class ConnectMixin:
                 ('test', "Test"),
                 ('live', "Live"),
                 ], "Mode", sort=False),
-        'on_change_with_mode')
+        'get_mode')
     webhook_id = fields.Char(
         "Stripe Webhook", readonly=True, strip=False,
         states={
@@ -59,8 +59,7 @@ class ConnectMixin:
                     },
                 })
 
-    @fields.depends('publishable_key')
-    def on_change_with_mode(self, name=None):
+    def get_mode(self, name):
         return key_mode(self.publishable_key or '')
 
     @classmethod
