@@ -46,3 +46,7 @@ class StripeKeyModifiedWarning(UserWarning):
 
 class StripeTransferWarning(UserWarning):
     pass
+
+
+class StripeWebhookMovedWarning(UserWarning):
+    "The webhook posts to another server"
