@@ -605,7 +605,8 @@ MUTATIONS = {
             ("                values.get('process_method', 'stripe') "
                 "!= 'stripe'):",
                 "                False):")],
-        ['test_open_page', 'test_answer_lost']),
+        ['JournalTestCase.test_open_page',
+            'JournalTestCase.test_answer_lost']),
     'let a payment leave Stripe': ('payment_review.py', [
             ("                if payment.stripe_is_known and (",
                 "                if False and (")],
