@@ -23,6 +23,8 @@ class Cron(metaclass=PoolMeta):
                     "Delete Stripe Customers"),
                 ('account.payment.stripe.account|fetch_events',
                     "Fetch Stripe Events"),
+                ('account.payment.stripe.balance|stripe_fetch',
+                    "Fetch Stripe Balances"),
                 ])
         cls.methods_company_needed.update([
                 'account.payment|stripe_charge',
