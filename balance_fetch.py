@@ -205,10 +205,8 @@ class _Fetch:
             id_ for id_ in self.ids
             if self.step([id_], self.Balance.fetch_transactions, id_)]
         if self.step(self.ids, self.Payout.fetch, self.account_id, self.ids):
-            for payout_id in self.Payout.to_explain(self.ids):
-                self.step(
-                    [self.Payout.balance_of(payout_id)],
-                    self.Payout.explain, payout_id)
+            for payout_id, id_ in self.Payout.to_explain(self.ids):
+                self.step([id_], self.Payout.explain, payout_id)
         self.step(self.ids, attempt, self.Transaction.link, self.ids)
         self.step(self.ids, self.ask)
         self.step(read, self.check, read)

@@ -139,7 +139,6 @@ class BalanceTransaction(ModelSQL, ModelView):
     @classmethod
     def __setup__(cls):
         super().__setup__()
-        cls.__access__.add('balance')
         t = cls.__table__()
         cls._sql_constraints = [
             ('identifier_unique', Unique(t, t.balance, t.identifier),

@@ -155,7 +155,6 @@ class Payout(ModelSQL, ModelView):
     @classmethod
     def __setup__(cls):
         super().__setup__()
-        cls.__access__.add('balance')
         t = cls.__table__()
         cls._sql_constraints = [
             ('identifier_unique', Unique(t, t.balance, t.identifier),
@@ -395,8 +394,9 @@ class Payout(ModelSQL, ModelView):
 
     @classmethod
     def to_explain(cls, balances):
-        "Return the ids of those of which Stripe can tell the content now"
-        return [p.id for p in cls.search([
+        """Return (id, id of the balance) of those of which Stripe can tell the
+        content now"""
+        return [(p.id, p.balance.id) for p in cls.search([
                     ('balance', 'in', balances),
                     ('automatic', '=', True),
                     ('reconciliation_status', '=', 'completed'),
