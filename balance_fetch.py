@@ -20,6 +20,8 @@ from .gateway import (
 PAGE = 100
 # A transaction may be listed long after it was created
 LATE = dt.timedelta(days=30)
+# How far back they are read while the sums differ
+FAR = dt.timedelta(days=365)
 EVERY = dt.timedelta(days=1)
 # A payout fails within 5 business days, its trace id is there after 10
 # https://docs.stripe.com/api/payouts/object
@@ -120,7 +122,9 @@ class FetchMixin:
         gateway = account.gateway
         since = balance.started_at
         if balance.last_transaction and balance.walked_at:
-            since = max(since, balance.walked_at - LATE)
+            since = max(
+                since, balance.walked_at
+                - (FAR if balance.differing else LATE))
         newest, oldest = balance.walk_newest, balance.walk_oldest
         count, has_more = 0, True
         while has_more:

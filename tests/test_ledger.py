@@ -119,6 +119,21 @@ class TransactionsTestCase(LedgerTestCase):
         self.assertLessEqual(
             self.listed('/v1/balance_transactions') - before, 4)
 
+    def test_very_late(self):
+        "What is listed very late is found because the sums differ"
+        late = self.world.fee(30, self.code)
+        self.world.hide_row(late['id'])
+        self.fetch()
+        self.advance(50 * DAY)
+        self.fetch()
+        self.world.show_row(late['id'])
+        for _ in range(3):
+            self.advance()
+            self.fetch()
+        with self.transaction():
+            self.check()
+            self.assertEqual(len(self.transactions()), 1)
+
     def test_late(self):
         "A transaction that is listed late is found within a day"
         self.world.topup(100, self.code)
@@ -270,6 +285,35 @@ class LinkTestCase(LedgerTestCase):
         asked = len(self.requests('GET'))
         self.fetch()
         self.assertEqual(len(self.requests('GET')) - asked, 3)
+
+    def test_all_refunded(self):
+        "2: all that moved for a payment that is refunded adds up to the fee"
+        with self.transaction():
+            self.payment = payment = self.charged()
+        self.client.refunds.create(charge=payment.stripe_charge_id)
+        self.fetch()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(
+                sum(t.amount for t in payment.stripe_transactions), 0)
+            self.assertEqual(payment.stripe_net, -payment.stripe_fee)
+            self.check()
+
+    def test_pending(self):
+        "23: a debit that is pending and fails later belongs to its payment"
+        with self.transaction():
+            self.payment = payment = self.charged()
+        charge = {'id': payment.stripe_charge_id}
+        self.world._entry(
+            'payment_failure_refund', -10000, self.code, charge,
+            category='charge_failure')
+        self.fetch()
+        with self.transaction():
+            self.assertIn('charge_failure', dict(self.linked()))
+            self.assertEqual(
+                sum(t.amount for t in self.reload(
+                        payment).stripe_transactions), 0)
+            self.check()
 
     def test_dispute(self):
         "4, 5, 6: disputes, their fee and what they give back"

@@ -6,9 +6,11 @@ The numbers are those of the edge cases for which the accounting is designed.
 """
 import datetime as dt
 import threading
+import unittest
 import uuid
 from decimal import Decimal
 
+from trytond import backend
 from trytond.model.exceptions import AccessError
 from trytond.model.modelsql import ForeignKeyError
 from trytond.pool import Pool
@@ -420,6 +422,8 @@ class FaultsTestCase(LedgerTestCase):
         with self.transaction():
             return self.create_balance(code).id, code
 
+    @unittest.skipUnless(
+        backend.name == 'postgresql', "SQLite has one writer at a time")
     def test_twice_at_once(self):
         "Two runs at once store everything once"
         for i in range(150):
@@ -441,9 +445,7 @@ class FaultsTestCase(LedgerTestCase):
         with self.transaction():
             self.assertEqual(len(self.transactions()), 150)
             self.check()
-        self.assertFalse([
-                e for e in errors
-                if e.__class__.__name__ != 'DatabaseOperationalError'])
+        self.assertEqual(errors, [])
 
 
 class AccessTestCase(LedgerTestCase):
