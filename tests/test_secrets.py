@@ -20,6 +20,8 @@ PUBLIC = {
     (ACCOUNT, 'publishable_key'): "on each page",
     ('account.payment.stripe.event', 'identifier'): "only tells what happened",
     ('account.payment.stripe.pace', 'key'): "a digest, no client has it",
+    ('account.payment.stripe.payout', 'identifier'): "only names a payout",
+    ('account.payment.stripe.transaction', 'identifier'): "only names it",
     (PAYMENT, 'stripe_idempotency_key'): "of no use without the secret key",
     (REFUND, 'stripe_idempotency_key'): "of no use without the secret key",
     }
