@@ -15,7 +15,9 @@ from trytond.rpc import RPC
 from trytond.transaction import (
     Transaction, TransactionError, without_check_access)
 
+from .account_check import CheckMixin
 from .account_compare import CompareMixin
+from .account_connect import ConnectMixin
 from .account_keys import KeysMixin
 from .account_webhook import WebhookMixin
 from .common import attempt, from_timestamp, is_hurried, new_key
@@ -35,7 +37,8 @@ logger = logging.getLogger(__name__)
 
 
 class Account(
-        WebhookMixin, KeysMixin, CompareMixin, ModelSQL, ModelView):
+        WebhookMixin, ConnectMixin, CheckMixin, KeysMixin, CompareMixin,
+        ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.account'
 
     name = fields.Char("Name", required=True)
@@ -70,6 +73,9 @@ class Account(
         "Payers May Remove Payment Methods",
         help="Check to let payers remove saved payment methods "
         "on the checkout page.")
+    refund_second_person = fields.Boolean(
+        "Refunds Approved by a Second Person",
+        help="Check to let nobody approve the refunds that they submitted.")
     rate_endpoint = fields.Integer(
         "Requests per Endpoint",
         domain=['OR',

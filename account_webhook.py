@@ -43,9 +43,7 @@ class WebhookMixin:
         try:
             body = body.decode('utf-8')
             if secret:
-                stripe.WebhookSignature.verify_header(
-                    body, signature or '', secret,
-                    tolerance=stripe.Webhook.DEFAULT_TOLERANCE)
+                self._verify_signature(body, signature or '')
             event = json.loads(body)
             Event.check(event)
         except (stripe.SignatureVerificationError,
@@ -57,6 +55,23 @@ class WebhookMixin:
         # Anybody could have posted it
         gateway = self.quick_gateway
         return event, lambda: inquire(gateway, event['id'])
+
+    def _verify_signature(self, body, signature):
+        """Verify that Stripe signed the body.
+
+        After the webhook has been replaced the former one posts too.
+        Raises stripe.SignatureVerificationError.
+        """
+        former = self.webhook_former_secret
+        try:
+            _verify(body, signature, self.webhook_signing_secret)
+        except stripe.SignatureVerificationError:
+            if not former:
+                raise
+            _verify(body, signature, former)
+        else:
+            if self.webhook_former_id:
+                self.__class__.__queue__.stripe_retire_webhook([self])
 
     @dualmethod
     def webhook(cls, accounts, event):
@@ -72,3 +87,8 @@ class WebhookMixin:
             Event.receive_alone(account, event)
             for account in accounts} - {None}
         return all(results) if results else None
+
+
+def _verify(body, signature, secret):
+    stripe.WebhookSignature.verify_header(
+        body, signature, secret, tolerance=stripe.Webhook.DEFAULT_TOLERANCE)

@@ -149,9 +149,6 @@ class BalanceTransaction(ModelSQL, ModelView):
                     t, (t.balance, Index.Range()), (t.date, Index.Range()),
                     include=[t.net, t.balance_type]),
                 Index(t, (t.created, Index.Range()), (t.id, Index.Range())),
-                Index(
-                    t, (t.balance, Index.Equality()),
-                    (t.identifier, Index.Equality())),
                 Index(t, (t.payment, Index.Range())),
                 Index(t, (t.refund, Index.Range())),
                 Index(t, (t.payout, Index.Range())),
@@ -196,7 +193,8 @@ class BalanceTransaction(ModelSQL, ModelView):
         Return how many were not known.
         """
         # In another currency it is of another balance
-        rows = {r['id']: r for r in rows if r['currency'] == balance.code}
+        code = balance.code
+        rows = {r['id']: r for r in rows if r['currency'] == code}
         if not rows:
             return 0
         cursor = Transaction().connection.cursor()

@@ -268,13 +268,6 @@ class LeaseMixin:
         """
         cls.stripe_note_error(id_, error)
 
-    @classmethod
-    def stripe_browse(cls, id_):
-        "Return the record, to be read with the others of the batch if any"
-        for record in locked(cls.__name__, [id_]) or []:
-            return record
-        return cls(id_)
-
     def stripe_store(self, **values):
         """Write those of the values that are new.
 

@@ -9,9 +9,9 @@ from trytond.i18n import gettext
 from trytond.model import Index, fields
 from trytond.transaction import Transaction
 
+from .call import Call
 from .common import from_timestamp
 from .gateway import StripeKeyReused, StripeRefused
-from .pace import call_now, paced
 from .run import Run
 from .sources import reusable_method
 from .state import KNOWN, instructions
@@ -80,40 +80,39 @@ class PageMixin:
                     table.stripe_account, list(map(int, accounts)))))
 
     @classmethod
-    def _intent_update_one(cls, id_, gateway):
-        customer, = cls.stripe_lock([id_])
-        intent_id = customer.stripe_setup_intent_id
+    def _intent_update_one(cls, job):
+        gateway = job.gateway
+        intent_id = job.record.stripe_setup_intent_id
         if not intent_id:
             return
         try:
-            intent = yield paced(
+            intent = yield Call(
                 gateway.setup_intents.retrieve, intent_id, expand=EXPAND)
         except StripeRefused as e:
             if not e.missing or not (
-                    yield from cls._missing(id_, gateway, intent_id)):
+                    yield from cls._missing(job, intent_id)):
                 raise
             return
         if intent['status'] == 'succeeded':
-            yield from cls._attach(id_, gateway, intent)
-            yield from cls._find_identical(id_, gateway)
+            yield from cls._attach(job, intent)
+            yield from cls._find_identical(job)
             return
         elif intent['status'] == 'canceled':
-            cls._forget_intent(id_, intent_id, close=True)
+            job.record._forget_intent(intent_id, close=True)
             return
         old = from_timestamp(intent['created']) + (
-            cls(id_).stripe_account.setup_intent_delay)
+            job.record.stripe_account.setup_intent_delay)
         if intent['status'] != 'processing' and old < dt.datetime.now():
             try:
-                yield paced(gateway.setup_intents.cancel, intent_id)
+                yield Call(gateway.setup_intents.cancel, intent_id)
             except StripeRefused as e:
                 if not e.unexpected_state:
                     raise
                 # It has just succeeded, the next run attaches
             else:
-                cls._forget_intent(id_, intent_id, close=True)
+                job.record._forget_intent(intent_id, close=True)
             return
-        for customer in cls.stripe_lock([id_]):
-            customer._look_later(intent, old)
+        job.record._look_later(intent, old)
 
     def _look_later(self, intent, old):
         """Leave the unfinished intent alone for a while.
@@ -138,20 +137,20 @@ class PageMixin:
                 pause, self._stripe_longest_pause))
 
     @classmethod
-    def _missing(cls, id_, gateway, intent_id):
+    def _missing(cls, job, intent_id):
         """Forget the intent that Stripe does not know, if it knows the
         customer, so that the keys are those with which it was made.
 
         Return if it is forgotten.
         """
-        customer_id = cls(id_).stripe_usable_id
+        customer_id = job.record.stripe_usable_id
         if customer_id and (
-                yield paced(gateway.customers.retrieve, customer_id)):
-            cls._forget_intent(id_, intent_id, close=True)
+                yield Call(job.gateway.customers.retrieve, customer_id)):
+            job.record._forget_intent(intent_id, close=True)
             return True
 
     @classmethod
-    def _attach(cls, id_, gateway, intent):
+    def _attach(cls, job, intent):
         """Attach what the intent has set up and forget the intent.
 
         A refusal is kept on the customer.
@@ -159,114 +158,111 @@ class PageMixin:
         method = reusable_method(intent)
         refused = None
         try:
-            customer, = cls.stripe_lock([id_])
-            if customer.stripe_look_needed:
-                yield from cls.stripe_look(id_, gateway)
-            if customer_id := cls(id_).stripe_usable_id:
+            if job.record.stripe_look_needed:
+                yield from cls.stripe_look(job.record.id, job.gateway)
+            if customer_id := job.record.stripe_usable_id:
                 try:
                     # Stripe answers the same when it is attached already
-                    yield paced(
-                        gateway.payment_methods.attach,
+                    yield Call(
+                        job.gateway.payment_methods.attach,
                         method, customer=customer_id)
                 except StripeRefused as e:
                     # It may have been deleted, then another one is made
                     if (not e.missing
-                            or (yield from cls.stripe_look(id_, gateway))):
+                            or (yield from cls.stripe_look(
+                                    job.record.id, job.gateway))):
                         raise
-            customer, = cls.stripe_lock([id_])
+            customer = job.record
             if not customer.stripe_usable_id:
                 customer.stripe_payment_method_id = method
                 customer.save()
-                refused = yield from cls._create(id_, gateway)
+                refused = yield from cls._create(job)
         except StripeRefused as e:
             if e.reading:
                 # Stripe does not know it with these keys
                 raise
             # Once detached, or of a kind that is used once, it is of no use
-            for customer in cls.stripe_lock([id_]):
-                customer.stripe_payment_method_id = None
-                customer.save()
-            cls._forget_intent(id_, intent['id'], e, failed=True)
+            job.record.stripe_payment_method_id = None
+            job.record.save()
+            job.record._forget_intent(intent['id'], e, failed=True)
         else:
-            cls._forget_intent(id_, intent['id'], refused)
+            job.record._forget_intent(intent['id'], refused)
 
-    @classmethod
     def _forget_intent(
-            cls, id_, intent_id, failure=None, failed=False, close=False):
-        """Forget the intent, once.
+            self, intent_id, failure=None, failed=False, close=False):
+        """Forget the intent, once. The customer is locked.
 
         failure: the StripeFailure to show.
         failed: if nothing has been saved.
         close: if the page ends.
         """
-        for customer in cls.stripe_lock([id_]):
-            if customer.stripe_setup_intent_id == intent_id:
-                if close:
-                    # The link must not tell that it succeeded
-                    customer.stripe_store(stripe_checkout_id=None)
-                customer.stripe_setup_intent_id = None
-                customer.stripe_setup_refused = failed
-                customer.stripe_try_at = None
-                customer.stripe_tries = 0
-                # The next intent must be another one
-                customer.stripe_attempt = (customer.stripe_attempt or 0) + 1
-                if failure or not customer._party_refused:
-                    customer.stripe_store(
-                        **customer.stripe_error_values(failure))
-                customer.save()
+        if self.stripe_setup_intent_id != intent_id:
+            return
+        if close:
+            # The link must not tell that it succeeded
+            self.stripe_store(stripe_checkout_id=None)
+        self.stripe_setup_intent_id = None
+        self.stripe_setup_refused = failed
+        self.stripe_try_at = None
+        self.stripe_tries = 0
+        # The next intent must be another one
+        self.stripe_attempt = (self.stripe_attempt or 0) + 1
+        if failure or not self._party_refused:
+            self.stripe_store(**self.stripe_error_values(failure))
+        self.save()
 
     def _stripe_ensure_intent(self, gateway):
-        return call_now(self.__class__._ensure_intent(self.id, gateway))
+        return self.stripe_now(self._ensure_intent)
 
     @classmethod
-    def _ensure_intent(cls, id_, gateway):
+    def _ensure_intent(cls, job):
         "Return the dictionary of the intent of the page"
-        customer, = cls.stripe_lock([id_])
         intent = None
-        if intent_id := customer.stripe_setup_intent_id:
+        if intent_id := job.record.stripe_setup_intent_id:
             try:
-                intent = yield paced(
-                    gateway.setup_intents.retrieve, intent_id, expand=EXPAND)
+                intent = yield Call(
+                    job.gateway.setup_intents.retrieve, intent_id,
+                    expand=EXPAND)
             except StripeRefused as e:
                 if not e.missing or not (
-                        yield from cls._missing(id_, gateway, intent_id)):
+                        yield from cls._missing(job, intent_id)):
                     raise
         if intent and intent['status'] == 'succeeded':
-            yield from cls._attach(id_, gateway, intent)
+            yield from cls._attach(job, intent)
             intent = None
         elif intent and intent['status'] == 'canceled':
-            cls._forget_intent(id_, intent_id)
+            job.record._forget_intent(intent_id)
             intent = None
         if intent and intent['status'] == 'processing':
             return intent
         return (yield from cls._with_customer(
-                id_, gateway,
+                job,
                 partial(cls._update_intent, intent=intent) if intent
                 else cls._create_intent))
 
     @classmethod
-    def _with_customer(cls, id_, gateway, steps):
+    def _with_customer(cls, job, steps):
         "Return what the steps do, after the customer is made at Stripe"
         for again in [True, False]:
-            if cls(id_).stripe_look_needed:
-                yield from cls.stripe_look(id_, gateway)
-            if not cls(id_).stripe_usable_id:
-                yield from cls._create(id_, gateway)
+            if job.record.stripe_look_needed:
+                yield from cls.stripe_look(job.record.id, job.gateway)
+            if not job.record.stripe_usable_id:
+                yield from cls._create(job)
             try:
-                return (yield from steps(id_, gateway))
+                return (yield from steps(job))
             except StripeRefused as e:
                 # It may have been deleted, then another one is made
                 if not (again and e.missing and e.param == 'customer'):
                     raise
-                yield from cls.stripe_look(id_, gateway)
+                yield from cls.stripe_look(job.record.id, job.gateway)
 
     @classmethod
-    def _create_intent(cls, id_, gateway):
-        customer = cls(id_)
+    def _create_intent(cls, job):
         while True:
+            customer = job.record
             try:
-                intent = yield paced(
-                    gateway.setup_intents.create,
+                intent = yield Call(
+                    job.gateway.setup_intents.create,
                     usage='off_session',
                     automatic_payment_methods={'enabled': True},
                     customer=customer.stripe_usable_id,
@@ -274,10 +270,10 @@ class PageMixin:
                     idempotency_key='%s-setup' % customer.stripe_create_key)
             except StripeKeyReused:
                 # The former intent has not been shown to anybody
-                customer._next_attempt()
+                job.record._next_attempt()
             else:
                 break
-        customer, = cls.stripe_lock([id_])
+        customer = job.record
         customer.stripe_setup_intent_id = intent['id']
         customer.stripe_setup_refused = False
         customer.stripe_try_at = None
@@ -285,15 +281,15 @@ class PageMixin:
         return intent
 
     @classmethod
-    def _update_intent(cls, id_, gateway, intent):
-        customer = cls(id_)
+    def _update_intent(cls, job, intent):
+        customer = job.record
         # Whoever opens the page may finish soon
         customer.stripe_store(stripe_try_at=None)
         if intent['customer'] != customer.stripe_usable_id and (
                 intent['status'] == 'requires_payment_method'):
             # Made before the customer was, or for one that is deleted
-            intent = yield paced(
-                gateway.setup_intents.update, intent['id'],
+            intent = yield Call(
+                job.gateway.setup_intents.update, intent['id'],
                 customer=customer.stripe_usable_id)
         return intent
 
@@ -304,7 +300,7 @@ class PageMixin:
         intent = gateway.setup_intents.retrieve(
             self.stripe_setup_intent_id, expand=EXPAND)
         if intent['status'] == 'succeeded':
-            call_now(self.__class__._attach(self.id, gateway, intent))
+            self.stripe_now(self._attach, intent=intent)
             self.__class__.__queue__.find_identical([self])
         elif intent['status'] not in KNOWN:
             return {'result': 'unavailable'}
@@ -364,7 +360,7 @@ class PageMixin:
                 ])
         for customer in cls.stripe_lock(customers):
             if event['type'] == 'setup_intent.canceled':
-                cls._forget_intent(customer.id, intent_id, close=True)
+                customer._forget_intent(intent_id, close=True)
             else:
                 customer.stripe_end_checkout()
         return customers

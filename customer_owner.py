@@ -12,9 +12,9 @@ from trytond.pyson import Bool, Eval
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, inactive_records
 
+from .call import Call, call_now
 from .exceptions import StripeCustomerError
 from .gateway import StripeFailure, StripeRefused
-from .pace import call_now, paced
 from .run import Run
 
 NOT_OWNED = 'customer_not_owned'
@@ -191,7 +191,7 @@ class OwnerMixin:
         customer_id = cls(id_).stripe_customer_id
         if not customer_id:
             return
-        found = yield paced(gateway.customers.retrieve, customer_id)
+        found = yield Call(gateway.customers.retrieve, customer_id)
         for customer in cls.stripe_lock([id_]):
             if customer.stripe_customer_id != customer_id:
                 return
@@ -365,9 +365,9 @@ class OwnerMixin:
         Run(cls, cls._check_typed_one).carry(where, customers)
 
     @classmethod
-    def _check_typed_one(cls, id_, gateway):
-        if cls(id_).stripe_look_needed:
-            yield from cls.stripe_look(id_, gateway)
+    def _check_typed_one(cls, job):
+        if job.record.stripe_look_needed:
+            yield from cls.stripe_look(job.record.id, job.gateway)
 
     @classmethod
     def on_modification(cls, mode, customers, field_names=None):

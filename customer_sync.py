@@ -9,9 +9,9 @@ from sql import Literal, Null
 from trytond.model import ModelView
 from trytond.transaction import Transaction
 
+from .call import Call
 from .customer_owner import NOT_OWNED
 from .gateway import StripeFailure, StripeKeyReused, StripeRefused
-from .pace import paced
 from .party import PartyChanges
 from .policy import Meaning
 from .run import Run
@@ -130,30 +130,30 @@ class SyncMixin:
         return super()._stripe_wait_values(failure, meaning)
 
     @classmethod
-    def stripe_refuse(cls, id_, gateway, failure):
+    def stripe_refuse(cls, job, failure):
         "Show what Stripe refused, forget what it refused to charge"
-        for customer in cls.stripe_lock([id_]):
-            # Not written, to not grow the history with each try
-            customer.stripe_store(
-                stripe_attempt=customer.stripe_next_attempt(failure),
-                **customer.stripe_error_values(failure))
-            if failure.card or (failure.param or '').startswith(
-                    ('card', 'payment_method', 'source')):
-                # The token or payment method is of no use anymore
-                customer.stripe_token = None
-                customer.stripe_payment_method_id = None
-                customer.save()
+        customer = job.record
+        # Not written, to not grow the history with each try
+        customer.stripe_store(
+            stripe_attempt=customer.stripe_next_attempt(failure),
+            **customer.stripe_error_values(failure))
+        if failure.card or (failure.param or '').startswith(
+                ('card', 'payment_method', 'source')):
+            # The token or payment method is of no use anymore
+            customer.stripe_token = None
+            customer.stripe_payment_method_id = None
+            customer.save()
         return
         yield
 
     @classmethod
-    def _create(cls, id_, gateway):
+    def _create(cls, job):
         """Create the customer at Stripe with its token or new payment method,
         if any.
 
         Return the StripeRefused about what is left out of the party, or None.
         """
-        customer = cls(id_)
+        customer, gateway = job.record, job.gateway
         params = customer.stripe_create_params
         party = {k: v for k, v in params.items() if k != 'metadata'}
         params = {'metadata': params['metadata']}
@@ -163,26 +163,26 @@ class SyncMixin:
         if method:
             params['payment_method'] = method
             # Of a former creation whose answer was lost
-            owner = yield paced(
+            owner = yield Call(
                 gateway.payment_methods.retrieve, gateway, method,
                 func=read_owner)
             if owner:
-                created = yield paced(gateway.customers.retrieve, owner)
+                created = yield Call(gateway.customers.retrieve, owner)
                 sent = None
         elif customer.stripe_token:
             params['source'] = customer.stripe_token
         while not created:
-            key = cls(id_).stripe_create_key
+            key = job.record.stripe_create_key
             try:
                 created, refused = yield from _without_refused(
-                    party, lambda left: paced(
+                    party, lambda left: Call(
                         gateway.customers.create, **params, **left,
                         idempotency_key='-without-'.join(
                             [key, *sorted(party.keys() - left.keys())])))
             except StripeKeyReused:
                 # What was made under it is not known to anybody
-                cls(id_)._next_attempt()
-        customer, = cls.stripe_lock([id_])
+                job.record._next_attempt()
+        customer = job.record
         if created.get('deleted') or not customer._is_owner(created):
             # The payment method is of somebody else
             raise customer._not_owned(created['id'])
@@ -196,49 +196,48 @@ class SyncMixin:
         return refused
 
     @classmethod
-    def _find_identical(cls, id_, gateway):
-        customer_id = cls(id_).stripe_usable_id
+    def _find_identical(cls, job):
+        customers = job.gateway.customers
+        customer_id = job.record.stripe_usable_id
         if not customer_id:
             return
         try:
-            found = yield paced(
-                gateway.customers.payment_methods.list,
-                gateway, customer_id, func=read_fingerprints)
+            found = yield Call(
+                customers.payment_methods.list, job.gateway, customer_id,
+                func=read_fingerprints, also=[customers.payment_sources.list])
         except StripeFailure:
             # It can be done with the button
             return
-        for customer in cls.stripe_lock([id_]):
-            customer.add_fingerprints(found)
+        job.record.add_fingerprints(found)
 
     @classmethod
-    def _create_one(cls, id_, gateway):
-        customer, = cls.stripe_lock([id_])
+    def _create_one(cls, job):
+        customer = job.record
         if customer.stripe_customer_id or not customer.stripe_token:
             return
         if (customer.stripe_token.startswith('tok_')
                 and not customer.stripe_payment_method_id):
             # Stripe does not take the token of a card for a customer anymore
-            method = yield paced(
-                gateway.payment_methods.create,
+            method = yield Call(
+                job.gateway.payment_methods.create,
                 type='card', card={'token': customer.stripe_token},
                 idempotency_key='%s-method' % customer.stripe_create_key)
-            customer, = cls.stripe_lock([id_])
-            customer.stripe_payment_method_id = method['id']
-            customer.save()
-        yield from cls._create(id_, gateway)
-        yield from cls._find_identical(id_, gateway)
+            job.record.stripe_payment_method_id = method['id']
+            job.record.save()
+        yield from cls._create(job)
+        yield from cls._find_identical(job)
 
     @classmethod
-    def _delete_one(cls, id_, gateway):
-        customer_id = cls(id_).stripe_customer_id
+    def _delete_one(cls, job):
+        customer = job.record
+        customer_id = customer.stripe_customer_id
         # Two doubles must not leave it to each other
-        customers = cls.stripe_lock(
-            cls._by_stripe_id([customer_id])[customer_id])
-        using = [c for c in customers if c.stripe_customer_id == customer_id]
-        customer, = [c for c in using if c.id == id_] or [None]
-        if not customer:
+        others = [
+            c for c in cls.stripe_lock(
+                cls._by_stripe_id([customer_id])[customer_id])
+            if c.stripe_customer_id == customer_id and c != customer]
+        if not customer_id:
             return
-        others = [c for c in using if c != customer]
         if others and customer.stripe_usable_id and not any(
                 c.stripe_usable_id for c in others):
             # It is deleted once the others are
@@ -247,27 +246,28 @@ class SyncMixin:
         if not others:
             found = None
             try:
-                found = yield from cls.stripe_look(id_, gateway)
+                found = yield from cls.stripe_look(customer.id, job.gateway)
                 if found:
-                    yield paced(gateway.customers.delete, customer_id)
+                    yield Call(job.gateway.customers.delete, customer_id)
             except StripeRefused as e:
                 # What is not found may be of the keys that the account had
                 # before, and is looked at later
                 if e.code != NOT_OWNED and not (e.missing and found):
                     raise
-        for customer in cls.stripe_lock([id_]):
-            if customer.stripe_customer_id == customer_id:
-                customer.stripe_token = None
-                customer._forget_stripe_id()
+        customer = job.record
+        if customer.stripe_customer_id == customer_id:
+            customer.stripe_token = None
+            customer._forget_stripe_id()
 
     @classmethod
-    def _send_one(cls, id_, gateway):
-        if not (cls(id_).stripe_customer_id and cls(id_).stripe_has_changed):
+    def _send_one(cls, job):
+        if not (job.record.stripe_customer_id
+                and job.record.stripe_has_changed):
             return
-        found = yield from cls.stripe_look(id_, gateway)
+        found = yield from cls.stripe_look(job.record.id, job.gateway)
         if not found:
             return
-        customer = cls(id_)
+        customer = job.record
         party = customer.stripe_party_params
         digest = cls._digest(party)
         params = {}
@@ -276,12 +276,12 @@ class SyncMixin:
             # It tells whose the customer is
             params['metadata'] = metadata
         _, refused = yield from _without_refused(
-            party, lambda left: paced(
-                gateway.customers.update, found['id'], **left, **params))
-        for customer in cls.stripe_lock([id_]):
-            customer.stripe_sent = digest
-            customer.stripe_store(**customer.stripe_error_values(refused))
-            customer.save()
+            party, lambda left: Call(
+                job.gateway.customers.update, found['id'], **left, **params))
+        customer = job.record
+        customer.stripe_sent = digest
+        customer.stripe_store(**customer.stripe_error_values(refused))
+        customer.save()
 
     @classmethod
     def on_modification(cls, mode, customers, field_names=None):

@@ -20,6 +20,10 @@ class StripeCustomerError(ValidationError):
     "The customer at Stripe is already used by another record"
 
 
+class RefundApprovalError(UserError):
+    "Another person has to approve the refund"
+
+
 class PaymentPaidError(UserError):
     "The payment has been paid meanwhile"
 
@@ -38,3 +42,7 @@ class StripeKeyModifiedWarning(UserWarning):
 
 class StripeTransferWarning(UserWarning):
     pass
+
+
+class StripeWebhookMovedWarning(UserWarning):
+    "The webhook posts to another server"

@@ -19,6 +19,7 @@ from urllib.parse import quote
 import requests
 import stripe
 
+from .answer import is_answer, is_error, text
 from .keys import is_plain
 
 __all__ = [
@@ -41,6 +42,9 @@ RATE_TOTAL_TEST = 24
 RATES = {
     'payment_intents.search': 18,
     }
+
+# In seconds, a Date of this or later is none: the year 2100
+NO_DATE = 4102444800
 
 # Codes that mean "later" though their status says "no"
 LATER_CODES = frozenset(
@@ -74,6 +78,8 @@ OPERATIONS = {
     'payment_intents.retrieve': ('get', '/v1/payment_intents/{}'),
     'payment_intents.search': ('get', '/v1/payment_intents/search'),
     'payment_intents.update': ('post', '/v1/payment_intents/{}'),
+    'payment_method_domains.create': ('post', '/v1/payment_method_domains'),
+    'payment_method_domains.list': ('get', '/v1/payment_method_domains'),
     'payment_methods.attach': ('post', '/v1/payment_methods/{}/attach'),
     'payment_methods.create': ('post', '/v1/payment_methods'),
     'payment_methods.detach': ('post', '/v1/payment_methods/{}/detach'),
@@ -87,6 +93,10 @@ OPERATIONS = {
     'setup_intents.create': ('post', '/v1/setup_intents'),
     'setup_intents.retrieve': ('get', '/v1/setup_intents/{}'),
     'setup_intents.update': ('post', '/v1/setup_intents/{}'),
+    'webhook_endpoints.create': ('post', '/v1/webhook_endpoints'),
+    'webhook_endpoints.delete': ('delete', '/v1/webhook_endpoints/{}'),
+    'webhook_endpoints.list': ('get', '/v1/webhook_endpoints'),
+    'webhook_endpoints.update': ('post', '/v1/webhook_endpoints/{}'),
     }
 
 logger = logging.getLogger(__name__)
@@ -174,14 +184,14 @@ def classify(error):
         meaning = StripeKeyReused
     elif (error.http_status in {400, 402, 404}
             # Something on the way says no in other words
-            and details is not None
+            and is_error(_body_of(error))
             and _code(error) not in LATER_CODES):
         meaning = StripeRefused
     else:
         meaning = StripeUnavailable
     intent = (getattr(details, 'payment_intent', None)
         or getattr(details, 'setup_intent', None))
-    message = getattr(details, 'message', None)
+    message = text(getattr(details, 'message', None))
     if not message:
         # The text of the library holds the body if it cannot be read
         message = ('HTTP %s' % error.http_status if error.http_body
@@ -189,8 +199,9 @@ def classify(error):
     failure = meaning(
         message,
         code=_code(error),
-        param=getattr(details, 'param', None) or getattr(error, 'param', None),
-        decline_code=getattr(details, 'decline_code', None),
+        param=(text(getattr(details, 'param', None))
+            or text(getattr(error, 'param', None))),
+        decline_code=text(getattr(details, 'decline_code', None)),
         request_id=error.request_id,
         card=error.http_status == 402,
         intent=intent.to_dict() if intent else None)
@@ -215,7 +226,9 @@ class Moment(NamedTuple):
 def _answered_at(headers, started):
     try:
         sent = parsedate_to_datetime((headers or {}).get('Date')).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not 0 < sent < NO_DATE:
         return None
     return Moment(int(sent - (time.monotonic() - started)), int(sent))
 
@@ -225,7 +238,14 @@ def _is_replayed(headers):
 
 
 def _code(error):
-    return getattr(error, 'code', None) or getattr(error.error, 'code', None)
+    return text(getattr(error, 'code', None)) or text(
+        getattr(error.error, 'code', None))
+
+
+def _body_of(error):
+    "Return what the answer says of the error"
+    body = error.json_body
+    return body.get('error') if isinstance(body, dict) else None
 
 
 class _Operation:
@@ -323,7 +343,7 @@ class Gateway:
             try:
                 # The objects of the library would cost more than all the rest
                 answer = self._client.raw_request(method, path, **params)
-                if not isinstance(answer.data, dict):
+                if not is_answer(operation, ids, answer.data):
                     raise stripe.APIError("Not an object of Stripe")
             except stripe.StripeError as e:
                 failure = classify(e)

@@ -25,6 +25,8 @@ class Cron(metaclass=PoolMeta):
                     "Fetch Stripe Events"),
                 ('account.payment.stripe.balance|stripe_fetch',
                     "Fetch Stripe Balances"),
+                ('account.payment.stripe.account|stripe_check_connections',
+                    "Check Stripe Connections"),
                 ])
         cls.methods_company_needed.update([
                 'account.payment|stripe_charge',

@@ -7,7 +7,6 @@ Source: https://docs.stripe.com/rate-limits
 import logging
 import time
 from collections import deque
-from functools import partial
 
 from sql.conditionals import Greatest, Least
 from sql.functions import ClockTimestamp, Extract
@@ -17,9 +16,7 @@ from trytond.model import Index, ModelSQL, Unique, fields
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
-from .gateway import StripeFailure
-
-__all__ = ['Slots', 'call_now', 'paced']
+__all__ = ['RateLimiter']
 
 # How much of a second is reserved at once from the other processes
 AHEAD = 1 / 6
@@ -27,35 +24,6 @@ AHEAD = 1 / 6
 AT_MOST = 60
 
 logger = logging.getLogger(__name__)
-
-
-def paced(operation, *args, func=None, **kwargs):
-    """Return the function that calls Stripe, for a Run to keep its pace.
-
-    operation: that of a gateway, which counts.
-    func: what is called instead and does it.
-    """
-    call = partial(func or operation, *args, **kwargs)
-    call.operation = operation
-    return call
-
-
-def call_now(steps):
-    """Return what the steps return after their calls were made one by one.
-
-    For who waits: at no pace, and in the transaction of the caller.
-    """
-    answer = failure = None
-    while True:
-        try:
-            call = steps.throw(failure) if failure else steps.send(answer)
-        except StopIteration as e:
-            return e.value
-        answer = failure = None
-        try:
-            answer = call()
-        except StripeFailure as e:
-            failure = e
 
 
 class Pace(ModelSQL):
@@ -116,7 +84,7 @@ class Pace(ModelSQL):
         return float(delay)
 
 
-class Slots:
+class RateLimiter:
     "Give each call of a run the time at which it may be made"
 
     def __init__(self):
@@ -124,7 +92,9 @@ class Slots:
 
     def delay(self, call):
         "Return the seconds to wait before the call"
-        operation = call.operation
+        return max(map(self._delay, call.operations))
+
+    def _delay(self, operation):
         gateway = operation.gateway
         return max(
             self._take(

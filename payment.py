@@ -23,6 +23,7 @@ from .payment_mail import MailMixin
 from .payment_restore import RestoreMixin
 from .payment_review import ReviewMixin
 from .payment_state import StateMixin
+from .payment_text import TextMixin
 from .payment_workflow import WorkflowMixin
 from .retry import RetryMixin
 from .secret import Secret
@@ -43,7 +44,7 @@ class Payment(
         # What is charged and what Stripe says of it
         ReviewMixin, MailMixin, PageMixin, RestoreMixin, CustomerMixin,
         ChargeMixin, IntentMixin, EventMixin, StateMixin, WorkflowMixin,
-        LedgerMixin,
+        LedgerMixin, TextMixin,
         # What other models have too
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin,
         PayWithMixin,
@@ -193,6 +194,10 @@ class Payment(
         "E-mail Not Sent", readonly=True,
         states=_shown('stripe_mail_error'),
         help="Why the payer has not been asked by e-mail to pay.")
+    stripe_mailed_at = fields.Timestamp(
+        "E-mail Sent at", readonly=True,
+        states=_shown('stripe_mailed_at'),
+        help="When the payer was last asked by e-mail to pay.")
 
     @classmethod
     def __setup__(cls):
@@ -240,6 +245,9 @@ class Payment(
                 Index(
                     t, (t.id, Index.Range()),
                     where=t.stripe_to_mail == Literal(True)),
+                Index(
+                    t, (t.id, Index.Range()),
+                    where=t.stripe_disputed_amount > 0),
                 })
 
         is_stripe = Eval('process_method') == 'stripe'
@@ -392,14 +400,6 @@ class Payment(
                     'danger', '')),
             ]
 
-    @property
-    def stripe_description(self):
-        "What the payment is for, as shown to the payer"
-        items = [self.reference_used or '']
-        if self.origin:
-            items.append(self.origin.rec_name)
-        return ' '.join(filter(None, items)) or self.number
-
     @classmethod
     def preprocess_values(cls, mode, values):
         values = super().preprocess_values(mode, values)
@@ -437,6 +437,7 @@ class Payment(
             'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
             'stripe_leased_until', 'stripe_state_at', 'stripe_intent_account',
             'stripe_former_intent_id', 'stripe_mail_error',
+            'stripe_mailed_at',
             ]
 
     @classmethod

@@ -8,9 +8,9 @@ from trytond.model import ModelView
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
+from .call import Call
 from .common import new_key, stripe_amount
 from .gateway import StripeRefused
-from .pace import paced
 from .payment_state import FIRST_LOOK, LAST_LOOK
 from .policy import Meaning, meaning_of
 from .run import Run
@@ -118,83 +118,60 @@ class ChargeMixin:
             **self._stripe_pause_values((FIRST_LOOK, LAST_LOOK)), **values)
 
     @classmethod
-    def stripe_refuse(cls, id_, gateway, failure):
+    def stripe_refuse(cls, job, failure):
         "Fail the payment for which Stripe said no"
-        payment = cls._stripe_hold(id_)
-        if not payment:
-            return
+        payment = job.record
         payment.stripe_store(
             stripe_attempt=payment.stripe_next_attempt(failure),
             **payment.stripe_error_values(failure))
         if payment.stripe_payment_intent_id:
-            yield from cls._stripe_cancel(id_, gateway)
+            yield from cls._stripe_cancel(job)
         else:
             with payment._stripe_moving():
                 cls.fail([payment])
 
     @classmethod
-    def _stripe_cancel(cls, id_, gateway):
+    def _stripe_cancel(cls, job):
         "Fail the payment after its intent cannot be paid anymore"
-        intent = cls.stripe_browse(id_).stripe_payment_intent_id
-        state = yield paced(
-            gateway.payment_intents.cancel, gateway, intent,
-            func=PaymentState.cancel)
-        if payment := cls._stripe_hold(id_):
-            payment.stripe_apply(state)
+        state = yield Call(
+            job.gateway.payment_intents.cancel, job.gateway,
+            job.record.stripe_payment_intent_id, func=PaymentState.cancel)
+        job.record.stripe_apply(state)
 
     @classmethod
-    def _stripe_charge_one(cls, id_, gateway):
-        payment = cls._stripe_hold(id_)
-        if not payment:
-            return
+    def _stripe_charge_one(cls, job):
         state = None
-        if not payment.stripe_is_known:
-            yield from cls._stripe_look(id_, gateway)
-            payment = cls._stripe_hold(id_)
-            if not payment:
-                return
-        if not payment.stripe_is_known:
-            state = yield from cls._stripe_create(id_, gateway)
-            payment = cls._stripe_hold(id_)
-            if not payment or not payment.stripe_is_known:
+        if not job.record.stripe_is_known:
+            yield from cls._stripe_look(job)
+        if not job.record.stripe_is_known:
+            state = yield from cls._stripe_create(job)
+            if not job.record.stripe_is_known:
                 return
         if not state:
-            payment, state = yield from cls._stripe_read(id_, gateway)
-            if not payment:
-                return
-            state = payment.stripe_apply(state)
+            state = yield from cls._stripe_read(job)
+            state = job.record.stripe_apply(state)
             if not state:
                 return
             if state.status in OPEN:
-                yield from cls._stripe_make_method(id_, gateway)
-                payment = cls._stripe_hold(id_)
-                if not payment:
-                    return
-        if payment._stripe_may_confirm(state):
-            state = yield from cls._stripe_confirm(id_, gateway, state)
-            payment = cls.stripe_browse(id_)
+                yield from cls._stripe_make_method(job)
+        if job.record._stripe_may_confirm(state):
+            state = yield from cls._stripe_confirm(job, state)
         if not state or state.final:
             return
-        if payment._stripe_is_refused(state):
-            yield from cls._stripe_cancel(id_, gateway)
+        if job.record._stripe_is_refused(state):
+            yield from cls._stripe_cancel(job)
         else:
-            payment._stripe_look_later()
+            job.record._stripe_look_later()
 
     @classmethod
-    def _stripe_read(cls, id_, gateway):
-        "Return the locked payment, or None, and the state read for it"
+    def _stripe_read(cls, job):
+        "Return the state that is read for the payment"
         for _ in range(READS):
-            payment = cls.stripe_browse(id_)
-            state = yield paced(
-                gateway.payment_intents.retrieve, gateway,
-                intent=payment.stripe_payment_intent_id,
-                charge=payment.stripe_charge_id,
-                func=PaymentState.read)
-            payment = cls._stripe_hold(id_)
-            if not payment or not payment._stripe_may_be_old(state):
+            state = yield job.record.stripe_reading(job.gateway)
+            if not job.record._stripe_may_be_old(state):
                 break
             # It would be read with the row locked
-        return payment, state
+        return state
 
     def _stripe_may_confirm(self, state):
         """If there is what to confirm and it never was.
@@ -212,42 +189,39 @@ class ChargeMixin:
                     and not self.stripe_confirmed)))
 
     @classmethod
-    def _stripe_confirm(cls, id_, gateway, state):
+    def _stripe_confirm(cls, job, state):
         "Return the state that follows, None if the payment has moved on"
-        payment = cls.stripe_browse(id_)
+        gateway = job.gateway
         try:
             if state.status == 'requires_payment_method':
                 # It was made for the checkout page. With a payment method its
                 # status tells if it was confirmed
-                params = {'payment_method': payment.stripe_method}
-                customer = payment.stripe_customer
+                params = {'payment_method': job.record.stripe_method}
+                customer = job.record.stripe_customer
                 if customer and customer.stripe_usable_id:
                     params['customer'] = customer.stripe_usable_id
-                yield paced(
+                yield Call(
                     gateway.payment_intents.update, state.intent, **params)
-                payment = cls._stripe_hold(id_)
-                if not payment or (
-                        payment.stripe_payment_intent_id != state.intent):
-                    return
+            payment = job.record
+            if payment.stripe_payment_intent_id != state.intent:
+                return
             payment.stripe_store(
                 # A refusal of this attempt is known by it from one of the
                 # payer
                 stripe_intent_status='requires_confirmation',
                 stripe_confirmed=True,
                 stripe_checkout_id=payment.stripe_checkout_id or new_key())
-            intent, at = yield paced(
+            intent, at = yield Call(
                 gateway.payment_intents.confirm, gateway, state.intent,
                 payment._stripe_confirm_params(), func=_confirm)
         except StripeRefused as e:
             if not (e.intent and (e.card or e.unexpected_state)):
                 raise
             intent, at = e.intent, e.at
-        payment = cls._stripe_hold(id_)
-        if payment:
-            state = payment.stripe_apply(
-                PaymentState.from_intent(intent, at=at))
-            payment._stripe_add_fingerprint(intent)
-            return state
+        state = job.record.stripe_apply(
+            PaymentState.from_intent(intent, at=at))
+        job.record._stripe_add_fingerprint(intent)
+        return state
 
     def _stripe_confirm_params(self):
         params = {
@@ -305,13 +279,10 @@ class ChargeMixin:
         cls.__queue__.stripe_capture_(payments)
 
     @classmethod
-    def _stripe_capture_one(cls, id_, gateway):
-        payment = cls._stripe_hold(id_)
-        if not payment:
-            return
-        payment, state = yield from cls._stripe_read(id_, gateway)
-        if not payment:
-            return
+    def _stripe_capture_one(cls, job):
+        gateway = job.gateway
+        state = yield from cls._stripe_read(job)
+        payment = job.record
         state = payment.stripe_apply(state)
         if not state or state.status != 'requires_capture':
             return
@@ -319,39 +290,37 @@ class ChargeMixin:
             payment.amount, payment.currency, payment, charged=True)
         key = '%s-capture-%s' % (
             state.intent or state.charge, payment.stripe_attempt or 0)
-
-        def capture():
-            if state.intent:
-                answer = gateway.payment_intents.capture(
-                    state.intent, amount_to_capture=amount,
-                    idempotency_key=key)
-                return PaymentState.from_intent(
-                    answer, at=gateway.answered_at)
-            # Charged by an earlier version
-            answer = gateway.charges.capture(
-                state.charge, amount=amount, idempotency_key=key)
-            return PaymentState.from_charge(answer, at=gateway.answered_at)
         try:
-            state = yield paced(
-                gateway.payment_intents.capture, func=capture)
+            state = yield Call(
+                gateway.payment_intents.capture if state.intent
+                else gateway.charges.capture,
+                gateway, state, amount, key, func=_capture)
         except StripeRefused as e:
-            payment = cls._stripe_hold(id_)
-            if not payment:
-                return
             if not e.unexpected_state:
+                payment = job.record
                 payment.stripe_store(
                     stripe_capture=False,
                     # With another amount it is another request
                     stripe_attempt=payment.stripe_next_attempt(e),
                     **payment.stripe_error_values(e))
                 return
-            _, state = yield from cls._stripe_read(id_, gateway)
-        payment = cls._stripe_hold(id_)
-        if payment:
-            payment.stripe_apply(state)
+            state = yield from cls._stripe_read(job)
+        job.record.stripe_apply(state)
 
 
 def _confirm(gateway, intent, params):
     "Return the dictionary of the confirmed intent and when it was so"
     intent = gateway.payment_intents.confirm(intent, **params)
     return intent, gateway.answered_at
+
+
+def _capture(gateway, state, amount, key):
+    "Return the state after the amount, in the minor unit, is captured"
+    if state.intent:
+        answer = gateway.payment_intents.capture(
+            state.intent, amount_to_capture=amount, idempotency_key=key)
+        return PaymentState.from_intent(answer, at=gateway.answered_at)
+    # Charged by an earlier version
+    answer = gateway.charges.capture(
+        state.charge, amount=amount, idempotency_key=key)
+    return PaymentState.from_charge(answer, at=gateway.answered_at)

@@ -3,9 +3,7 @@
 import logging
 
 from .amount import from_stripe
-from .batch import together
 from .gateway import StripeFailure
-from .pace import call_now
 from .state import PaymentState
 
 logger = logging.getLogger(__name__)
@@ -27,8 +25,7 @@ class PageMixin:
                 return intent
             self.stripe_forget_intent()
         self._set_stripe_key([self])
-        with together([self]):
-            intent = call_now(self._stripe_create_intent(self.id, gateway))
+        intent = self.stripe_now(self._stripe_create_intent)
         if intent:
             self.stripe_set_intent(intent, stripe_waiting_for='payer')
         else:

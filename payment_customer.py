@@ -5,11 +5,9 @@ from trytond.modules.account_payment.exceptions import ProcessError
 from trytond.pool import Pool
 from trytond.transaction import inactive_records
 
-from .batch import together
 from .common import failure_message
 from .customer_owner import NOT_OWNED
 from .gateway import StripeRefused
-from .pace import call_now
 from .state import PaymentState
 
 
@@ -54,47 +52,41 @@ class CustomerMixin:
         cls.save(payments)
 
     @classmethod
-    def _stripe_look_customer(cls, id_, gateway):
+    def _stripe_look_customer(cls, job):
         """Yield the call to find out whose the customer is, if not known.
 
         Raises StripeRefused if it is somebody else's.
         """
-        customer = cls.stripe_browse(id_).stripe_customer
+        customer = job.record.stripe_customer
         if customer and customer.stripe_look_needed:
-            yield from customer.__class__.stripe_look(customer.id, gateway)
+            yield from customer.__class__.stripe_look(
+                customer.id, job.gateway)
 
     @classmethod
-    def _stripe_create_intent(cls, id_, gateway, **params):
+    def _stripe_create_intent(cls, job, **params):
         try:
-            yield from cls._stripe_look_customer(id_, gateway)
+            yield from cls._stripe_look_customer(job)
         except StripeRefused as e:
             if params or e.code != NOT_OWNED:
                 raise
             # The payer goes on without it
         try:
-            return (yield from super()._stripe_create_intent(
-                    id_, gateway, **params))
+            return (yield from super()._stripe_create_intent(job, **params))
         except StripeRefused as e:
-            customer = cls.stripe_browse(id_).stripe_customer
+            customer = job.record.stripe_customer
             if not (customer and e.missing and e.param == 'customer') or (
                     yield from customer.__class__.stripe_look(
-                        customer.id, gateway)):
+                        customer.id, job.gateway)):
                 raise
             # It is deleted, so the payment goes on without it
-            payment = cls.stripe_browse(id_)
-            payment.stripe_store(
-                stripe_attempt=payment.stripe_next_attempt(e))
-        return (yield from super()._stripe_create_intent(
-                id_, gateway, **params))
+            job.record.stripe_store(
+                stripe_attempt=job.record.stripe_next_attempt(e))
+        return (yield from super()._stripe_create_intent(job, **params))
 
     @classmethod
-    def _stripe_confirm(cls, id_, gateway, state):
-        customer = cls.stripe_browse(id_).stripe_customer
-        if customer and customer.stripe_look_needed:
-            yield from cls._stripe_look_customer(id_, gateway)
-            if not cls._stripe_hold(id_):
-                return
-        return (yield from super()._stripe_confirm(id_, gateway, state))
+    def _stripe_confirm(cls, job, state):
+        yield from cls._stripe_look_customer(job)
+        return (yield from super()._stripe_confirm(job, state))
 
     def _stripe_customer_is_gone(self, gateway, intent):
         "Return if the intent is to be paid but its customer is deleted"
@@ -111,8 +103,7 @@ class CustomerMixin:
         "Return another intent, or the same if it cannot be cancelled anymore"
         self.stripe_store(stripe_attempt=(self.stripe_attempt or 0) + 1)
         # It moves no money and is not shown before the former is cancelled
-        with together([self]):
-            remade = call_now(self._stripe_create_intent(self.id, gateway))
+        remade = self.stripe_now(self._stripe_create_intent)
         if not remade:
             return intent
         state = PaymentState.cancel(gateway, intent['id'])

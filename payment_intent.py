@@ -2,11 +2,12 @@
 # this repository contains the full copyright notices and license terms.
 import hashlib
 
+from trytond.pool import Pool
 from trytond.transaction import Transaction
 
+from .call import Call
 from .common import new_key, stripe_amount
 from .gateway import StripeFailure, StripeKeyReused
-from .pace import paced
 from .state import PaymentState
 
 # Its key and the number of the attempt, in the metadata of an intent
@@ -31,12 +32,16 @@ class IntentMixin:
 
     def stripe_intent_params(self):
         "Return the parameters to create the intent of the payment"
+        # The payer reads it on the receipt of Stripe
+        language = self.stripe_language or Pool().get('ir.lang').get()
+        with Transaction().set_context(language=language.code):
+            description = self.stripe_description
         params = {
             'amount': stripe_amount(self.amount, self.currency, self),
             'currency': self.currency.code.lower(),
             'capture_method': 'automatic' if self.stripe_capture else 'manual',
             'automatic_payment_methods': {'enabled': True},
-            'description': self.stripe_description[:1000],
+            'description': description[:1000],
             'metadata': self.stripe_metadata,
             }
         if self.stripe_customer and self.stripe_customer.stripe_usable_id:
@@ -107,44 +112,38 @@ class IntentMixin:
         return bool(self.stripe_payment_intent_id or self.stripe_charge_id)
 
     @classmethod
-    def _stripe_make_method(cls, id_, gateway):
+    def _stripe_make_method(cls, job):
         "Make the payment method of the token of a card, if there is one"
-        payment = cls.stripe_browse(id_)
+        payment = job.record
         token = payment.stripe_token
         if (not (token or '').startswith('tok_')
                 or not payment.stripe_chargeable
                 or payment.stripe_payment_method_id):
             return
-        method = yield paced(
-            gateway.payment_methods.create,
+        method = yield Call(
+            job.gateway.payment_methods.create,
             type='card', card={'token': token},
             idempotency_key='%s-method-%s' % (
                 payment.stripe_create_key, _digest(token)))
-        payment = cls._stripe_hold(id_)
-        if payment and payment.stripe_token == token:
-            payment.stripe_store(stripe_payment_method_id=method['id'])
+        if job.record.stripe_token == token:
+            job.record.stripe_store(stripe_payment_method_id=method['id'])
 
     @classmethod
-    def _stripe_create(cls, id_, gateway):
+    def _stripe_create(cls, job):
         """Return the state of the new unconfirmed intent.
 
         None if there is none, or one that has been found and has to be read.
         """
-        cls._set_stripe_key([cls.stripe_browse(id_)])
-        payment = cls.stripe_browse(id_)
-        yield from cls._stripe_make_method(id_, gateway)
-        payment = cls._stripe_hold(id_)
-        if not payment:
-            return
-        if not payment.stripe_method:
-            payment._stripe_look_later(stripe_waiting_for='payer')
+        cls._set_stripe_key([job.record])
+        yield from cls._stripe_make_method(job)
+        if not job.record.stripe_method:
+            job.record._stripe_look_later(stripe_waiting_for='payer')
             return
         intent = yield from cls._stripe_create_intent(
-            id_, gateway, payment_method=payment.stripe_method)
-        payment = cls._stripe_hold(id_)
-        if not intent or not payment or payment.stripe_payment_intent_id:
-            # Drafted or opened on the checkout page meanwhile, the intent
-            # moved no money
+            job, payment_method=job.record.stripe_method)
+        payment = job.record
+        if not intent or payment.stripe_payment_intent_id:
+            # Opened on the checkout page meanwhile, the intent moved no money
             return
         payment.stripe_set_intent(
             intent,
@@ -152,28 +151,28 @@ class IntentMixin:
         return PaymentState.from_intent(intent)
 
     @classmethod
-    def _stripe_create_intent(cls, id_, gateway, **params):
+    def _stripe_create_intent(cls, job, **params):
         """Return the dictionary of the new intent.
 
         None if the payment has another one, that has been found.
         Raises StripeKeyReused if there is one that is not found yet.
         """
+        gateway = job.gateway
         while True:
-            payment = cls.stripe_browse(id_)
-            key = payment.stripe_create_key
+            key = job.record.stripe_create_key
             made = None
             try:
-                intent, replayed = yield paced(
+                intent, replayed = yield Call(
                     gateway.payment_intents.create, gateway,
                     {
-                        **payment.stripe_intent_params(), **params,
+                        **job.record.stripe_intent_params(), **params,
                         'idempotency_key': key,
                         },
                     func=_create)
                 if not replayed:
                     return intent
                 # The answer tells what it was
-                intent = yield paced(
+                intent = yield Call(
                     gateway.payment_intents.retrieve, intent['id'])
                 if intent['status'] != 'canceled':
                     return intent
@@ -184,11 +183,10 @@ class IntentMixin:
                 failure = e
             # The payment was edited or restored since, so that the intent may
             # be another one
-            yield from cls._stripe_look(id_, gateway, reused=True, made=made)
-            payment = cls.stripe_browse(id_)
-            if payment.stripe_is_known:
+            yield from cls._stripe_look(job, reused=True, made=made)
+            if job.record.stripe_is_known:
                 return
-            if payment.stripe_create_key == key:
+            if job.record.stripe_create_key == key:
                 raise failure
 
 

@@ -1,5 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+import datetime as dt
 import logging
 import random
 import smtplib
@@ -91,9 +92,10 @@ class MailMixin:
         except Exception as e:
             cls._stripe_mail_later(id_, e)
             return False
+        error = None
         if refused:
-            cls._stripe_note_mail(
-                id_, _text(smtplib.SMTPRecipientsRefused(refused)))
+            error = _text(smtplib.SMTPRecipientsRefused(refused))
+        cls._stripe_note_mail(id_, error, sent=True)
         return True
 
     @classmethod
@@ -144,13 +146,20 @@ class MailMixin:
             cls._stripe_note_mail(id_, e.__class__.__name__)
 
     @classmethod
-    def _stripe_note_mail(cls, id_, error):
-        "Show on the payment why the payer has got no e-mail"
-        logger.warning("no e-mail for payment %s: %s", id_, error)
+    def _stripe_note_mail(cls, id_, error, sent=False):
+        """Show on the payment that the payer has got the e-mail, or why not.
+
+        sent: if at least one of the addresses was not refused.
+        """
+        values = {'stripe_mail_error': error}
+        if error:
+            logger.warning("no e-mail for payment %s: %s", id_, error)
+        if sent:
+            values['stripe_mailed_at'] = dt.datetime.now()
 
         def note():
             for payment in cls.stripe_lock([id_]):
-                payment.stripe_store(stripe_mail_error=error)
+                payment.stripe_store(**values)
         attempt(note)
 
     @classmethod

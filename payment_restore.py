@@ -4,11 +4,10 @@ import datetime as dt
 
 from trytond.i18n import gettext
 
-from .batch import together
+from .call import Call
 from .common import is_key
 from .exceptions import PaymentPaidError
 from .gateway import StripeFailure, StripeRefused
-from .pace import call_now, paced
 from .payment_intent import METADATA, METADATA_ATTEMPT
 from .policy import KEPT
 from .state import OPEN, PaymentState
@@ -45,7 +44,7 @@ class RestoreMixin:
             and self.create_date < account.resumed_at + ZONES)
 
     @classmethod
-    def _stripe_look(cls, id_, gateway, reused=False, made=None):
+    def _stripe_look(cls, job, reused=False, made=None):
         """Yield the calls that find the intents of the payment, which knows
         none, and remember the one that counts.
 
@@ -54,39 +53,39 @@ class RestoreMixin:
         Without one that counts, the attempt advances if those for it are
         cancelled.
         """
-        payment = cls.stripe_browse(id_)
+        payment, gateway = job.record, job.gateway
         key, attempt = payment.stripe_idempotency_key, payment.stripe_attempt
         former = payment.stripe_former_intent_id
         ids = [i for i in [former, made] if i]
         if key and (reused or payment._stripe_may_be_forgotten):
-            ids.extend((yield paced(
+            ids.extend((yield Call(
                         gateway.payment_intents.search, gateway, key,
                         func=_search)))
         if not ids:
             return
         intents = []
         for intent in dict.fromkeys(ids):
-            intents.append((yield paced(
+            intents.append((yield Call(
                         gateway.payment_intents.retrieve, intent)))
-        kept, cancel = cls.stripe_browse(id_)._stripe_choose(intents)
+        kept, cancel = job.record._stripe_choose(intents)
         for intent in cancel:
-            state = yield paced(
+            state = yield Call(
                 gateway.payment_intents.cancel, gateway, intent['id'],
                 func=PaymentState.cancel)
             if state.status != 'canceled' and (
                     not kept or kept['status'] in OPEN):
                 # It was faster
-                kept = yield paced(
+                kept = yield Call(
                     gateway.payment_intents.retrieve, intent['id'])
-        for payment in cls.stripe_lock([id_]):
-            if payment.stripe_is_known:
-                # An event was faster
-                continue
-            if kept:
-                payment.stripe_set_intent(kept)
-            elif payment.stripe_attempt == attempt and any(
-                    _attempt_of(i) in {None, attempt} for i in intents):
-                payment.stripe_forget_intent()
+        payment = job.record
+        if payment.stripe_is_known:
+            # An event was faster
+            return
+        if kept:
+            payment.stripe_set_intent(kept)
+        elif payment.stripe_attempt == attempt and any(
+                _attempt_of(i) in {None, attempt} for i in intents):
+            payment.stripe_forget_intent()
 
     def _stripe_choose(self, intents):
         """Return the intent to keep, or None, and those to cancel, of the
@@ -124,9 +123,7 @@ class RestoreMixin:
                 or (self.stripe_idempotency_key
                     and self._stripe_may_be_forgotten)):
             return False
-        with together([self]):
-            call_now(self._stripe_look(
-                    self.id, self.stripe_own_account.gateway))
+        self.stripe_now(self._stripe_look)
         return self.stripe_is_known
 
     @classmethod

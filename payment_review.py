@@ -9,10 +9,9 @@ from trytond.pool import Pool
 from .amount import exact, from_stripe
 from .common import inexact_message, next_pause
 from .exceptions import StripeCurrencyError
-from .pace import paced
 from .payment_state import AMOUNTS, FIRST_LOOK, LAST_LOOK
 from .run import Run
-from .state import KNOWN, PaymentState
+from .state import KNOWN
 
 
 class ReviewMixin:
@@ -49,23 +48,16 @@ class ReviewMixin:
                         journal.id,
                         where=journal.process_method == 'stripe'))
                 & cls._stripe_where_company(table))
-        Run(cls, cls._stripe_review_one).carry(where)
+        Run(
+            cls, cls._stripe_review_one,
+            goes_on=lambda payment: payment.stripe_waiting_for == 'check',
+            ).carry(where)
 
     @classmethod
-    def _stripe_review_one(cls, id_, gateway):
-        payment = cls.stripe_browse(id_)
-        ids = {
-            'intent': payment.stripe_payment_intent_id,
-            'charge': payment.stripe_charge_id,
-            }
-        if not any(ids.values()):
-            return
-        state = yield paced(
-            gateway.payment_intents.retrieve, gateway, **ids,
-            func=PaymentState.read)
-        for payment in cls.stripe_lock([id_]):
-            if payment.stripe_waiting_for == 'check':
-                payment.stripe_apply(state)
+    def _stripe_review_one(cls, job):
+        if job.record.stripe_is_known:
+            state = yield job.record.stripe_reading(job.gateway)
+            job.record.stripe_apply(state)
 
     def stripe_check_currency(self, currency=None):
         """Check that the payment is in the same currency at Stripe.

@@ -10,6 +10,7 @@ from trytond.transaction import Transaction
 
 from .amount import AmountError
 from .batch import later, settle
+from .call import Call
 from .common import (
     failure_message, from_timestamp, to_timestamp, told_by_stripe)
 from .exceptions import StripeCurrencyError, StripeError
@@ -206,11 +207,20 @@ class StateMixin:
         disputed: if there is a dispute that may not be known yet.
         Raises StripeFailure.
         """
-        return PaymentState.read(
-            self.stripe_own_account.gateway,
+        return self.stripe_reading(self.stripe_own_account.gateway, disputed)()
+
+    def stripe_reading(self, gateway, disputed=False):
+        "Return the Call that returns the same"
+        disputed = disputed or bool(self.stripe_dispute_status)
+        return Call(
+            gateway.payment_intents.retrieve if self.stripe_payment_intent_id
+            else gateway.charges.retrieve,
+            gateway,
             intent=self.stripe_payment_intent_id,
             charge=self.stripe_charge_id,
-            disputed=disputed or bool(self.stripe_dispute_status))
+            disputed=disputed,
+            func=PaymentState.read,
+            also=[gateway.disputes.list] if disputed else [])
 
     @classmethod
     def stripe_note_unapplied(cls, id_, error):

@@ -1,5 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+import datetime as dt
 from collections import defaultdict
 from decimal import Decimal
 
@@ -161,9 +162,6 @@ class Payout(ModelSQL, ModelView):
                 'account_payment_stripe.msg_payout_unique'),
             ]
         cls._sql_indexes.update({
-                Index(
-                    t, (t.identifier, Index.Equality()),
-                    (t.balance, Index.Equality())),
                 Index(t, (t.created, Index.Range()), (t.id, Index.Range())),
                 Index(
                     t, (t.state, Index.Equality(cardinality='low')),
@@ -395,12 +393,20 @@ class Payout(ModelSQL, ModelView):
     @classmethod
     def to_explain(cls, balances):
         """Return (id, id of the balance) of those of which Stripe can tell the
-        content now"""
+        content now, also again if it was lately another sum.
+        """
+        lately = dt.datetime.now() - CHANGES
         return [(p.id, p.balance.id) for p in cls.search([
                     ('balance', 'in', balances),
                     ('automatic', '=', True),
                     ('reconciliation_status', '=', 'completed'),
-                    ('explained', '!=', True),
+                    ['OR',
+                        ('explained', '!=', True),
+                        [
+                            ('difference', '!=', 0),
+                            ('created', '>=', lately),
+                            ],
+                        ],
                     ], order=[('created', 'ASC'), ('id', 'ASC')])]
 
     @classmethod

@@ -15,6 +15,7 @@ from trytond.transaction import Transaction
 
 from .common import (
     AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key, stripe_amount)
+from .exceptions import RefundApprovalError
 from .refund_create import CreateMixin
 from .retry import RetryMixin
 
@@ -87,6 +88,17 @@ class Refund(
     approved_by = employee_field(
         "Approved by",
         states=['submitted', 'approved', 'processing', 'succeeded', 'failed'])
+    submitted_by_user = fields.Many2One(
+        'res.user', "Submitted by User", readonly=True,
+        states={
+            # The employee says more
+            'invisible': Eval('submitted_by') | ~Eval('submitted_by_user'),
+            })
+    approved_by_user = fields.Many2One(
+        'res.user', "Approved by User", readonly=True,
+        states={
+            'invisible': Eval('approved_by') | ~Eval('approved_by_user'),
+            })
     state = fields.Selection([
             ('draft', "Draft"),
             ('submitted', "Submitted"),
@@ -233,7 +245,8 @@ class Refund(
     def copy(cls, refunds, default=None):
         default = default.copy() if default is not None else {}
         for name in [
-                'submitted_by', 'approved_by', 'stripe_idempotency_key',
+                'submitted_by', 'submitted_by_user', 'approved_by',
+                'approved_by_user', 'stripe_idempotency_key',
                 'stripe_refund_id', 'stripe_error_message',
                 'stripe_error_code', 'stripe_error_param',
                 'stripe_sent_at', 'stripe_instructions_email']:
@@ -255,7 +268,8 @@ class Refund(
     @classmethod
     @ModelView.button
     @Workflow.transition('draft')
-    @reset_employee('submitted_by', 'approved_by')
+    @reset_employee(
+        'submitted_by', 'submitted_by_user', 'approved_by', 'approved_by_user')
     def draft(cls, refunds):
         pass
 
@@ -269,15 +283,36 @@ class Refund(
             stripe_amount(
                 refund.amount, refund.currency, refund, charged=True)
         cls._check_left(refunds, OPEN)
+        cls.write(refunds, {'submitted_by_user': _user()})
 
     @classmethod
     @ModelView.button
     @Workflow.transition('approved')
     @set_employee('approved_by')
     def approve(cls, refunds):
+        cls._check_second_person(refunds)
+        cls.write(refunds, {'approved_by_user': _user()})
         # The first to be approved of those which are too many goes on
         cls._check_left(refunds, ['approved', 'processing'])
         cls.__queue__.stripe_create(refunds)
+
+    @classmethod
+    def _check_second_person(cls, refunds):
+        """Raise RefundApprovalError if the user has submitted one of the
+        refunds and its account wants another to approve it."""
+        user = _user()
+        if user is None:
+            return
+        employee = Pool().get('res.user')(user).employee
+        for refund in refunds:
+            account = refund.payment.stripe_own_account
+            if account.refund_second_person and (
+                    refund.submitted_by_user and refund.submitted_by_user.id
+                    == user
+                    or employee and refund.submitted_by == employee):
+                raise RefundApprovalError(gettext(
+                        'account_payment_stripe.msg_refund_approve_own',
+                        refund=refund.rec_name))
 
     @classmethod
     def _left(cls, payments, states, without=()):
@@ -356,3 +391,8 @@ class Refund(
     @Workflow.transition('failed')
     def fail(cls, refunds):
         pass
+
+
+def _user():
+    "Return the id of the person who acts, None if it is Tryton itself"
+    return Transaction().user or Transaction().context.get('user')

@@ -7,13 +7,12 @@ from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .amount import AmountError, from_stripe
+from .call import Call
 from .common import stripe_amount
 from .exceptions import StripeCurrencyError
 from .gateway import StripeRefused, StripeUnavailable
-from .pace import paced
 from .policy import KEPT
 from .run import Run
-from .state import PaymentState
 
 # Stripe's status: state here
 # https://docs.stripe.com/refunds
@@ -105,11 +104,10 @@ class CreateMixin:
         return self.state in {'approved', 'processing'}
 
     @classmethod
-    def stripe_refuse(cls, id_, gateway, failure):
+    def stripe_refuse(cls, job, failure):
         "Fail the refund for which Stripe said no"
-        if refund := cls._stripe_hold(id_):
-            refund.stripe_store(**refund.stripe_error_values(failure))
-            cls.fail([refund])
+        job.record.stripe_store(**job.record.stripe_error_values(failure))
+        cls.fail([job.record])
         return
         yield
 
@@ -144,61 +142,50 @@ class CreateMixin:
     @classmethod
     def stripe_note_error(cls, id_, error):
         super().stripe_note_error(id_, error)
-        if refund := cls._stripe_hold(id_):
-            refund.stripe_store(**refund._stripe_pause_values())
-
-    @classmethod
-    def _stripe_send(cls, id_, gateway):
-        refund = cls._stripe_hold(id_)
-        if not refund:
-            return
-        payment = refund.payment
-        ids = {
-            'intent': payment.stripe_payment_intent_id,
-            'charge': payment.stripe_charge_id,
-            }
-        if refund.stripe_refund_id:
-            answer = yield paced(
-                gateway.refunds.retrieve, refund.stripe_refund_id)
-        else:
-            answer = yield from cls._stripe_find_or_send(id_, gateway, ids)
-            refund = cls._stripe_hold(id_)
-            if not answer or not refund:
-                # An event was faster
-                return
-            refund.stripe_store(stripe_refund_id=answer['id'])
-        # The sum of all refunds is what counts for the payment
-        state = yield paced(
-            gateway.payment_intents.retrieve, gateway, **ids,
-            func=PaymentState.read)
-        refund = cls._stripe_hold(id_)
-        for payment in payment.__class__.stripe_lock([payment]):
-            payment.stripe_apply(state)
-        if refund:
-            refund.stripe_apply(answer)
-            if refund.state == 'processing':
+        for refund in cls.stripe_lock([id_]):
+            if refund.stripe_is_carried:
                 refund.stripe_store(**refund._stripe_pause_values())
 
     @classmethod
-    def _stripe_find_or_send(cls, id_, gateway, ids):
-        "Return the dictionary of the refund at Stripe"
+    def _stripe_send(cls, job):
+        if job.record.stripe_refund_id:
+            answer = yield Call(
+                job.gateway.refunds.retrieve, job.record.stripe_refund_id)
+        else:
+            answer = yield from cls._stripe_find_or_send(job)
+            if not answer:
+                return
+            job.record.stripe_store(stripe_refund_id=answer['id'])
+        # The sum of all refunds is what counts for the payment
+        state = yield job.record.payment.stripe_reading(job.gateway)
+        refund = job.record
+        for payment in refund.payment.__class__.stripe_lock([refund.payment]):
+            payment.stripe_apply(state)
+        refund.stripe_apply(answer)
+        if refund.state == 'processing':
+            refund.stripe_store(**refund._stripe_pause_values())
+
+    @classmethod
+    def _stripe_find_or_send(cls, job):
+        "Return the dictionary of the refund at Stripe, None if it must wait"
         # It may have been sent and its answer lost, or have been sent after
         # the backup from which the database is restored
+        gateway = job.gateway
         released = None
-        if cls(id_).stripe_attempt is None:
-            state = yield paced(
-                gateway.payment_intents.retrieve, gateway, **ids,
-                func=PaymentState.read)
+        if job.record.stripe_attempt is None:
+            state = yield job.record.payment.stripe_reading(gateway)
             released = state.released
-        answer = yield paced(
-            gateway.refunds.list, gateway, cls(id_)._stripe_is_mine(released),
-            **ids, func=_find)
+        payment = job.record.payment
+        answer = yield Call(
+            gateway.refunds.list, gateway,
+            job.record._stripe_is_mine(released),
+            intent=payment.stripe_payment_intent_id,
+            charge=payment.stripe_charge_id,
+            func=_find)
         if answer:
             return answer
-        yield from cls._stripe_check_currency(id_, gateway, ids)
-        refund = cls._stripe_hold(id_)
-        if not refund:
-            return
+        yield from cls._stripe_check_currency(job)
+        refund = job.record
         if refund._stripe_unsure_for:
             # It may still appear, also if it is not sent again
             refund.stripe_store(**refund._stripe_pause_values())
@@ -212,23 +199,20 @@ class CreateMixin:
         refund.stripe_store(stripe_sent_at=_utc_now(), stripe_try_at=None)
         if refund.state != 'processing':
             cls.process([refund])
-        return (yield paced(
+        return (yield Call(
                 gateway.refunds.create, **refund.stripe_create_params,
                 idempotency_key=refund.stripe_create_key))
 
     @classmethod
-    def _stripe_check_currency(cls, id_, gateway, ids):
+    def _stripe_check_currency(cls, job):
         "Refuse to send it if the payment is in another currency at Stripe"
-        payment = cls(id_).payment
-        currency = payment.stripe_currency
+        currency = job.record.payment.stripe_currency
         if not currency:
             # Made by an earlier version
-            state = yield paced(
-                gateway.payment_intents.retrieve, gateway, **ids,
-                func=PaymentState.read)
+            state = yield job.record.payment.stripe_reading(job.gateway)
             currency = state.currency
         try:
-            cls(id_).payment.stripe_check_currency(currency)
+            job.record.payment.stripe_check_currency(currency)
         except StripeCurrencyError as e:
             raise StripeRefused(e.message) from None
 

@@ -7,6 +7,8 @@ from sql import Null
 from trytond.model import fields
 from trytond.pyson import Eval
 
+from .batch import together
+from .call import Job, call_now
 from .common import next_pause
 from .policy import may_advance, meaning_of
 
@@ -78,12 +80,15 @@ class RetryMixin:
         "If there is still something to do at Stripe"
         return True
 
-    @classmethod
-    def _stripe_hold(cls, id_):
-        "Return the locked record, None if there is nothing to do anymore"
-        for record in cls.stripe_lock([id_]):
-            if record.stripe_is_carried:
-                return record
+    def stripe_now(self, steps, **kwargs):
+        """Return what the steps of the record, which is locked, return.
+
+        In the transaction of the caller.
+        Raises StripeFailure.
+        """
+        job = Job(self, self.stripe_own_account.gateway)
+        with together([self]):
+            return call_now(steps(job, **kwargs))
 
     def stripe_meaning(self, failure):
         "Return the Meaning of the StripeFailure for the record"
@@ -118,7 +123,7 @@ class RetryMixin:
         return self._stripe_pause_values()
 
     @classmethod
-    def stripe_refuse(cls, id_, gateway, failure):
+    def stripe_refuse(cls, job, failure):
         """Yield the calls that end what Stripe has refused.
 
         A refusal of them is tried again.

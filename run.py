@@ -22,9 +22,10 @@ from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
 from .batch import together
+from .call import Job
 from .common import attempt, forget_locks, start_clean, take_locks
 from .gateway import StripeFailure
-from .pace import Slots
+from .pace import RateLimiter
 from .policy import Meaning
 
 __all__ = ['LEASE', 'Run']
@@ -44,20 +45,26 @@ logger = logging.getLogger(__name__)
 class Run:
     """Carry records of the model, each by its own steps.
 
-    steps: function of the id and the gateway that returns a generator. It
-    yields paced functions that call Stripe and gets back what they return or
-    the StripeFailure that they raise. What it does until the next yield is
-    committed before the next call. It is started over when that fails, so it
-    must begin with finding out what has been done.
+    steps: function of a Job that returns the generator of its Calls. What it
+    does until the next call is committed before that is made. It is started
+    over when the commit fails, so it must begin with finding out what has been
+    done.
+    goes_on: function of a record that tells if there is still something to do
+    for it, without it: if it is carried. Otherwise its steps end, also between
+    a call and its answer, and so they do if the record is gone.
+
+    The records of a group, also of one, are locked and read together before
+    their steps go on.
 
     A StripeFailure that the steps do not catch is kept on the record, or what
     follows from a refusal is done. Nothing more is sent for an account whose
     key is refused, and nothing for which its key lacks the permission.
     """
 
-    def __init__(self, Model, steps):
+    def __init__(self, Model, steps, goes_on=None):
         self.Model = Model
         self.steps = steps
+        self.goes_on = goes_on or (lambda record: record.stripe_is_carried)
         self.threads = config.getint(
             'account_payment_stripe', 'threads', default=THREADS)
         # What was said of the accounts, by id, of which Stripe refuses the key
@@ -79,56 +86,53 @@ class Run:
         start_clean()
         claims = _Claims(self.Model, where, records)
         self._started = self._reported = time.monotonic()
-        jobs, slots = {}, Slots()
+        sent, limiter = {}, RateLimiter()
         with ThreadPoolExecutor(self.threads) as executor:
             answered = []
             while True:
                 started = [
-                    _Carried(self, id_)
-                    for id_ in claims.take(self.threads - len(jobs))]
+                    _Job(self, id_)
+                    for id_ in claims.take(self.threads - len(sent))]
                 for group in _groups(answered + started):
-                    for carried, job in self._advance(group):
-                        carried.job = executor.submit(
-                            _call, job, slots.delay(job))
-                        jobs[carried.job] = carried
-                if not jobs:
+                    for job, call in self._advance(group):
+                        job.answer = executor.submit(
+                            _make, call, limiter.delay(call))
+                        sent[job.answer] = job
+                if not sent:
                     if claims.exhausted:
                         break
                     answered = []
                     continue
-                futures, _ = wait(jobs, return_when=FIRST_COMPLETED)
-                answered = [jobs.pop(f) for f in futures]
-                self._report(claims, len(jobs))
+                futures, _ = wait(sent, return_when=FIRST_COMPLETED)
+                answered = [sent.pop(f) for f in futures]
+                self._report(claims, len(sent))
         self._report(claims, 0, last=True)
         if accepted := self.accepted - self.denied.keys():
             Account = Pool().get('account.payment.stripe.account')
             attempt(lambda: Account.note_accepted(
                     Account.browse(list(accepted)), self.since))
 
-    def steps_of(self, id_):
+    def steps_of(self, job):
         "Yield the calls for the record and keep what their failure means"
-        record = self.Model.stripe_browse(id_)
-        account = record.stripe_own_account
+        account = job.record.stripe_own_account
+        job.gateway = account.gateway
         if failure := self.denied.get(account.id):
-            self._wait(id_, failure)
+            self._wait(job, failure)
             return
         try:
-            yield from self._permitted(
-                account.id, self.steps(id_, account.gateway))
-            self.accepted.add(account.id)
+            yield from self._permitted(account.id, self.steps(job))
             return
         except StripeFailure as e:
             failure = e
-        if record.stripe_meaning(failure) is not Meaning.REFUSED:
-            self._wait(id_, failure)
+        if job.record.stripe_meaning(failure) is not Meaning.REFUSED:
+            self._wait(job, failure)
             return
         self.accepted.add(account.id)
         try:
             yield from self._permitted(
-                account.id,
-                self.Model.stripe_refuse(id_, account.gateway, failure))
+                account.id, self.Model.stripe_refuse(job, failure))
         except StripeFailure as e:
-            self._wait(id_, e)
+            self._wait(job, e)
 
     def _permitted(self, account, steps):
         "Yield the calls of the steps that the key of the account may make"
@@ -139,7 +143,10 @@ class Run:
             except StopIteration:
                 return
             answer = None
-            if failure := self.forbidden.get((account, call.operation.name)):
+            failure = next(filter(None, (
+                        self.forbidden.get((account, o.name))
+                        for o in call.operations)), None)
+            if failure:
                 continue
             try:
                 answer = yield call
@@ -147,24 +154,26 @@ class Run:
                 failure = e
                 if e.forbidden:
                     self.forbidden[account, e.operation] = e
+            else:
+                self.accepted.add(account)
 
-    def _wait(self, id_, failure):
+    def _wait(self, job, failure):
         "Let the record wait, it is not refused"
-        for record in self.Model.stripe_lock([id_]):
-            meaning = record.stripe_meaning(failure)
-            if meaning is Meaning.REFUSED:
-                meaning = Meaning.REVIEW
-            account = record.stripe_own_account
-            if meaning is Meaning.DENIED:
-                self.denied[account.id] = failure
-            if meaning.of_account:
-                Account = account.__class__
-                Account.note_denied([Account(account.id)], failure)
-            if record.stripe_is_carried:
-                record.stripe_wait(failure, meaning)
+        record = job.record
+        meaning = record.stripe_meaning(failure)
+        if meaning is Meaning.REFUSED:
+            meaning = Meaning.REVIEW
+        account = record.stripe_own_account
+        if meaning is Meaning.DENIED:
+            self.denied[account.id] = failure
+        if meaning.of_account:
+            Account = account.__class__
+            Account.note_denied([Account(account.id)], failure)
+        if record.stripe_is_carried:
+            record.stripe_wait(failure, meaning)
 
     def _advance(self, group):
-        """Return those which go on with their next call.
+        """Return the jobs which go on, with their next call.
 
         They are advanced in one transaction, or each in its own if one of
         them fails.
@@ -172,52 +181,53 @@ class Run:
         transaction = Transaction()
         try:
             take_locks(group[0].locks)
-            with together(self._lock(group) if len(group) > 1 else []):
-                advanced = [(c, c.advance()) for c in group]
-            self._release([c.id for c, job in advanced if not job])
+            records = self._lock(group)
+            with together(records.values()):
+                advanced = [(j, j.advance(records.get(j.id))) for j in group]
+            self._release([j.id for j, call in advanced if not call])
             transaction.commit()
         except Exception as e:
             transaction.rollback()
-            for carried in group:
-                carried.start_over()
+            for job in group:
+                job.start_over()
             if len(group) > 1:
-                for carried in group:
+                for job in group:
                     # It is read again, so it may fail again only later
-                    carried.alone = True
-                return [a for c in group for a in self._advance([c])]
-            carried, = group
-            if carried.retry and isinstance(
+                    job.alone = True
+                return [a for j in group for a in self._advance([j])]
+            job, = group
+            if job.retry and isinstance(
                     e, (TransactionError, backend.DatabaseOperationalError)):
-                carried.retry -= 1
+                job.retry -= 1
                 if isinstance(e, TransactionError):
-                    e.fix(carried.locks)
+                    e.fix(job.locks)
                 time.sleep(0.02)
                 return self._advance(group)
             # It must not stop the others
-            logger.exception("%s,%s failed", self.Model.__name__, carried.id)
+            logger.exception("%s,%s failed", self.Model.__name__, job.id)
             self.failed += 1
             try:
-                attempt(self._note_error, carried.id, e)
+                attempt(self._note_error, job.id, e)
             except Exception:
                 logger.exception(
                     "the error of %s,%s cannot be shown: %s",
-                    self.Model.__name__, carried.id, e)
+                    self.Model.__name__, job.id, e)
             return []
         finally:
             forget_locks()
-        self.done += sum(1 for _, job in advanced if not job)
-        return [(c, job) for c, job in advanced if job]
+        self.done += sum(1 for _, call in advanced if not call)
+        return [(j, call) for j, call in advanced if call]
 
     def _note_error(self, id_, error):
         self.Model.stripe_note_error(id_, error)
         self._release([id_])
 
     def _lock(self, group):
-        "Lock and read the records together and return them"
-        records = self.Model.stripe_lock([c.id for c in group])
+        "Lock and read the records together, return them by id"
+        records = self.Model.stripe_lock([j.id for j in group])
         for record in records[:1]:
             record.stripe_leased_until
-        return records
+        return {r.id: r for r in records}
 
     def _release(self, ids):
         "End the leases"
@@ -239,23 +249,27 @@ class Run:
             claims.left(), self.done / (now - self._started))
 
 
-def _groups(carried):
+def _groups(jobs):
     "Return the lists of those which are advanced in one transaction"
-    others = [c for c in carried if not c.alone]
+    others = [j for j in jobs if not j.alone]
     return [
         *(list(g) for g in grouped_slice(others, GROUP)),
-        *([c] for c in carried if c.alone)]
+        *([j] for j in jobs if j.alone)]
 
 
-def _call(job, delay):
+def _make(call, delay):
     time.sleep(delay)
-    return job()
+    return call()
 
 
-class _Carried:
-    "A record on its way through its steps"
+class _Job(Job):
+    """A record on its way through its steps.
+
+    answer: the future of its last call, None before the first.
+    """
 
     def __init__(self, run, id_):
+        super().__init__(None, None)
         self.run = run
         self.id = id_
         self.retry = config.getint('database', 'retry')
@@ -264,16 +278,23 @@ class _Carried:
         self.start_over()
 
     def start_over(self):
-        self.job = None
-        self._steps = self.run.steps_of(self.id)
+        self.answer = None
+        self._steps = self.run.steps_of(self)
 
-    def advance(self):
-        "Return the next call after the outcome of the last, None at the end"
+    def advance(self, record):
+        """Return the next call after the outcome of the last, None at the end.
+
+        record: locked and just read, None if it is gone.
+        """
+        self.record = record
+        if not record or not self.run.goes_on(record):
+            self._steps.close()
+            return
         try:
-            if not self.job:
+            if not self.answer:
                 return next(self._steps)
             try:
-                answer = self.job.result()
+                answer = self.answer.result()
             except StripeFailure as failure:
                 return self._steps.throw(failure)
             return self._steps.send(answer)

@@ -2,6 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 from decimal import Decimal
 
+from trytond.modules.account_payment_stripe.state import PaymentState
 from trytond.pool import Pool
 
 from .case import StripeTestCase
@@ -204,6 +205,21 @@ class DisputeTestCase(StripeTestCase):
             self.simulator.clock.advance(5)
             Refund.approve([refund])
         self.assertPayment('succeeded', 20, 20, 0, 'prevented')
+
+    def test_read_before_the_dispute_was_known(self):
+        "Test what was read without disputes does not end one"
+        dispute = self.open(2000, inquiry=True)
+        with self.world.lock:
+            self.world.table('charge').get(self.charge).update(
+                disputed=False, dispute=None)
+        self.change(dispute, 'prevented', -2000)
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment, = Payment.stripe_lock([self.payment])
+            payment.stripe_apply(PaymentState.read(
+                    payment.stripe_own_account.gateway,
+                    intent=payment.stripe_payment_intent_id), sure=True)
+        self.assertPayment('succeeded', 22, 20, 0, 'prevented')
 
     def test_unknown_status(self):
         "Test the money decides when the status is not known"

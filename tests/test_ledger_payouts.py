@@ -248,6 +248,10 @@ class PayoutsTestCase(LedgerTestCase):
                 self.assertEqual(payout.net, Decimal('10.00'))
         finally:
             row['amount'] = 1000
+        self.fetch()
+        with self.transaction():
+            self.assertEqual(self.payouts(('difference', '!=', 0)), [])
+            self.check()
 
     def test_unknown_state(self):
         "A state that Stripe has added does not stop the others"

@@ -72,12 +72,18 @@ class MailTestCase(StripeTestCase):
                 Account.fetch_events([Account(self.account)])
                 self.assertIsNone(
                     self.reload(payments[0]).stripe_mail_error)
+                self.assertIsNone(
+                    self.reload(payments[0]).stripe_mailed_at)
             # It is sent once the server takes it
             mail.refuses.clear()
             with self.transaction():
                 Pool().get('account.payment').stripe_charge()
             self.assertEqual(len(mail.messages), 1)
             with self.transaction():
+                payment = self.reload(payments[0])
+                self.assertTrue(payment.stripe_mailed_at)
+                copy, = payment.copy([payment])
+                self.assertIsNone(copy.stripe_mailed_at)
                 Pool().get('account.payment').stripe_charge()
             self.assertEqual(len(mail.messages), 1)
 
@@ -128,6 +134,7 @@ class MailTestCase(StripeTestCase):
         with self.transaction():
             self.assertIn("550 no", "550 %s" % self.reload(
                     payments[0]).stripe_mail_error.partition(': ')[2])
+            self.assertIsNone(self.reload(payments[0]).stripe_mailed_at)
 
     def test_by_event(self):
         "Test the payer is asked also if an event tells of the refusal"

@@ -11,6 +11,7 @@ import stripe
 
 from . import api, idempotency, later, limits
 from .errors import StripeError, unstored
+from .faults import OTHER_WORDS, other_body
 from .objects import random_text
 from .public import public_error, public_view
 from .schema import decode_form
@@ -111,6 +112,12 @@ class Dispatcher:
         if rule and rule.fault == 'malformed':
             call.status = 200
             body = body[:len(body) // 2]
+        elif rule and rule.fault == 'other_words':
+            call.status = 400
+            body = to_json(OTHER_WORDS)
+        elif rule and rule.fault.startswith('other_'):
+            call.status = 200
+            body = to_json(other_body(rule.fault, json.loads(body)))
         if rule and rule.should_retry is not None:
             call.headers['Stripe-Should-Retry'] = (
                 'true' if rule.should_retry else 'false')
@@ -122,6 +129,8 @@ class Dispatcher:
             call.fault, call.seconds = fault, rule.seconds
         if fault in {'down', 'drop_before'}:
             raise Hangup()
+        elif fault == 'other_words':
+            return b''
         elif fault == 'timeout_before':
             time.sleep(rule.seconds or 60)
             raise Hangup()

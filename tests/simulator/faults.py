@@ -29,8 +29,38 @@ FAULTS = {
     'search_stale': "search finds what was seconds ago (an hour)",
     'search_refused': "the account's country has no search",
     'malformed': "execute, then answer truncated JSON",
+    'other_empty': "execute, then answer an empty object",
+    'other_list': "execute, then answer an empty list",
+    'other_error': "execute, then answer an error with the status 200",
+    'other_part': "execute, then answer only the id and kind of the object",
+    'other_object': "execute, then answer another object of the kind",
+    'other_words': "nothing is executed, refuse in other words than Stripe",
     'down': "refuse everything",
     }
+
+# What is answered instead of the object
+OTHERS = {
+    'other_empty': {},
+    'other_list': {'object': 'list', 'data': [], 'has_more': False},
+    'other_error': {'error': {'message': "Try later", 'type': 'api_error'}},
+    }
+# What somebody else on the way may say
+OTHER_WORDS = {'error': {'message': 5, 'code': 6, 'param': [], 'type': None}}
+
+
+def other_body(fault, body):
+    """Return the dictionary that is answered instead of the one of Stripe.
+
+    body: that of Stripe.
+    """
+    if fault == 'other_part':
+        return {n: body[n] for n in ['id', 'object'] if n in body}
+    elif fault == 'other_object':
+        return {**body, 'id': 'other_%s' % body.get('id')}
+    elif fault == 'other_list' and 'data' in body:
+        # It would be an answer
+        return {}
+    return OTHERS[fault]
 
 
 class Rule:

@@ -16,7 +16,8 @@ KINDS = {c.OBJECT_NAME: c for c in [
         stripe.Account, stripe.Balance, stripe.BalanceTransaction,
         stripe.Card, stripe.Charge, stripe.Customer, stripe.CustomerSession,
         stripe.Dispute, stripe.Event, stripe.Mandate, stripe.PaymentIntent,
-        stripe.PaymentMethod, stripe.Payout, stripe.Refund,
+        stripe.PaymentMethod, stripe.PaymentMethodDomain, stripe.Payout,
+        stripe.Refund,
         stripe.SetupAttempt,
         stripe.SetupIntent, stripe.Source, stripe.Token,
         stripe.WebhookEndpoint, stripe.radar.EarlyFraudWarning]}
@@ -32,6 +33,7 @@ PREFIXES = {
     'mandate': 'mandate_1',
     'payment_intent': 'pi_3',
     'payment_method': 'pm_1',
+    'payment_method_domain': 'pmd_1',
     'payout': 'po_1',
     'radar.early_fraud_warning': 'issfr_1',
     'refund': 're_3',

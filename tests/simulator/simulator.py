@@ -5,9 +5,9 @@ import threading
 import time
 
 from . import (  # noqa: F401
-    balance, charges, customers, disputes, elsewhere, events, payment_intents,
-    payment_methods, payouts, public, radar, refunds, search, setup_intents,
-    sources, webhooks)
+    balance, charges, customers, disputes, domains, elsewhere, events,
+    payment_intents, payment_methods, payouts, public, radar, refunds, search,
+    setup_intents, sources, webhooks)
 from .account import Account
 from .clock import Clock
 from .dispatch import Dispatcher, redacted

@@ -16,7 +16,8 @@ HTTP_FAULTS = [
     'drop_before', 'drop_after', 'timeout_before', 'timeout_after',
     '500_before', '500_after', '503', '409', '429', '429_lock_timeout',
     '401', '403', 'malformed', 'down', '500_later', 'search_stale',
-    'search_refused']
+    'search_refused', 'other_empty', 'other_list', 'other_error',
+    'other_part', 'other_words']
 # When what was answered by 500_later is done, in seconds
 LATER = {1: 600, 2: 4000, 3: 70000}
 OTHER_FAULTS = [
