@@ -474,7 +474,9 @@ MUTATIONS = {
                 "self.stripe_payment_intent_id,\n")],
         ['test_confirm_and_capture_keys']),
     'repeat what was refused (6)': ('policy.py', [
-            ("        return not failure.reading", "        return False")],
+            ("        return True\n    elif isinstance(failure, StripeKeyReused)",
+                "        return False\n"
+                "    elif isinstance(failure, StripeKeyReused)")],
         ['test_cause_mended']),
     'ask the account of the journal (9)': ('payment.py', [
             ("        return self.stripe_intent_account "
@@ -576,6 +578,10 @@ MUTATIONS = {
                 "and not self.stripe_payment_method_id))",
                 "                self.stripe_token))")],
         ['test_method_of_token']),
+    'another key after a failed reading': ('policy.py', [
+            ("    if failure.reading:\n        return False\n    elif",
+                "    if")],
+        ['UnsureTestCase.test_reading_fails']),
     # answers of others
     'take any answer for one of Stripe': ('gateway.py', [
             ("                if not is_answer(operation, ids, answer.data):",
