@@ -66,6 +66,7 @@ class AccessTestCase(StripeTestCase):
             account = Account(self.account)
             Account.new_identifier([account])
             account.webhook_signing_secret = 'whsec_%s' % uuid.uuid4().hex
+            account.webhook_former_secret = 'whsec_%s' % uuid.uuid4().hex
             account.save()
             customer, other = Customer.create([{
                         'party': self.party,

@@ -474,7 +474,8 @@ MUTATIONS = {
                 "self.stripe_payment_intent_id,\n")],
         ['test_confirm_and_capture_keys']),
     'repeat what was refused (6)': ('policy.py', [
-            ("        return True\n    elif isinstance(failure, StripeKeyReused)",
+            ("        return True\n"
+                "    elif isinstance(failure, StripeKeyReused)",
                 "        return False\n"
                 "    elif isinstance(failure, StripeKeyReused)")],
         ['test_cause_mended']),
