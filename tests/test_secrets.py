@@ -255,7 +255,8 @@ class SecretsTestCase(AccessTestCase):
                     self.assertFalse(shown)
                 elif type_ == 'form':
                     # No view has the former one
-        self.assertEqual(shown, ADMIN_ONLY - {'webhook_former_secret'})
+                    self.assertEqual(
+                        shown, ADMIN_ONLY - {'webhook_former_secret'})
 
     def test_report(self):
         "Who prints a report reads no more of its records"
