@@ -120,7 +120,7 @@ MUTATIONS = {
             ("                        'idempotency_key': key,\n", "")],
         ['test_gone_after_confirm', 'test_killed']),
     'apply stale states': ('payment_state.py', [
-            ("        if not sure and self._stripe_may_be_old(state):",
+            ("        if not fresh and self._stripe_may_be_old(state):",
                 "        if False:")],
         ['test_stale_event_of_a_debit']),
     'take the start of a slow answer for its end': ('payment_state.py', [
@@ -137,7 +137,7 @@ MUTATIONS = {
             ("        if not state.complete and not state.final and (\n"
                 "                self.stripe_intent_status in FINAL):\n"
                 "            return\n", ""),
-            ("        if not sure and self._stripe_may_be_old(state):",
+            ("        if not fresh and self._stripe_may_be_old(state):",
                 "        if False:")],
         ['test_late_events', 'test_stale_event_of_a_debit']),
     'forget refunds': ('payment_state.py', [
