@@ -317,7 +317,7 @@ class WorkflowMixin:
 
     @classmethod
     def _stripe_warn_transfer(cls, payments):
-        "Warn that the payers may have paid, though Stripe does not know it yet"
+        "Warn that the payers may have paid though Stripe does not know it yet"
         if not payments:
             return
         Warning = Pool().get('res.user.warning')
