@@ -8,8 +8,8 @@ Source: https://docs.stripe.com/currencies
 from decimal import Decimal
 
 __all__ = [
-    'AmountError', 'exact', 'from_stripe', 'is_code', 'max_digits',
-    'to_stripe', 'unit']
+    'AmountError', 'digits_of', 'exact', 'from_stripe', 'is_code',
+    'max_digits', 'to_stripe', 'unit']
 
 ZERO_DECIMAL = frozenset([
         'BIF', 'CLP', 'DJF', 'GNF', 'JPY', 'KMF', 'KRW', 'MGA', 'PYG', 'RWF',
@@ -46,7 +46,8 @@ def max_digits(currency):
     return MORE_DIGITS.get(currency.upper(), MAX_DIGITS)
 
 
-def _exponent(currency):
+def digits_of(currency):
+    "Return how many digits after the point Stripe's minor unit has"
     currency = currency.upper()
     if currency in ZERO_DECIMAL:
         return 0
@@ -65,7 +66,7 @@ def unit(currency):
     elif currency.upper() in THREE_DECIMAL:
         # The last digit must be 0
         return Decimal('0.01')
-    return Decimal(1).scaleb(-_exponent(currency))
+    return Decimal(1).scaleb(-digits_of(currency))
 
 
 def to_stripe(amount, currency, charged=False):
@@ -78,7 +79,7 @@ def to_stripe(amount, currency, charged=False):
     digits = LAST_DIGITS if charged else max_digits(currency)
     if abs(amount) >= Decimal(10) ** LAST_DIGITS or amount % smallest:
         raise AmountError(amount, currency, smallest)
-    value = amount.scaleb(_exponent(currency))
+    value = amount.scaleb(digits_of(currency))
     if abs(value) >= Decimal(10) ** digits:
         raise AmountError(amount, currency, smallest)
     return int(value)
@@ -90,7 +91,7 @@ def from_stripe(stripe_amount, currency, digits=None):
     digits: of the currency in Tryton, None: as many as at Stripe.
     Raises AmountError if it cannot be expressed exactly with them.
     """
-    amount = Decimal(stripe_amount).scaleb(-_exponent(currency))
+    amount = Decimal(stripe_amount).scaleb(-digits_of(currency))
     return amount if digits is None else exact(amount, digits, currency)
 
 

@@ -9,6 +9,7 @@ __all__ = ['is_answer', 'is_error', 'text']
 
 # The kind of object that the service, without its list, answers
 _OBJECTS = {
+    'balance': 'balance',
     'charges': 'charge',
     'customer_sessions': 'customer_session',
     'customers': 'customer',
@@ -17,6 +18,7 @@ _OBJECTS = {
     'payment_intents': 'payment_intent',
     'payment_method_domains': 'payment_method_domain',
     'payment_methods': 'payment_method',
+    'payouts': 'payout',
     'refunds': 'refund',
     'setup_intents': 'setup_intent',
     'webhook_endpoints': 'webhook_endpoint',
@@ -24,6 +26,7 @@ _OBJECTS = {
 # What is relied on of each kind
 _MONEY = ['amount', 'created', 'currency', 'status']
 _NEEDED = {
+    'balance': ['available', 'pending'],
     'charge': [*_MONEY, 'amount_refunded', 'captured'],
     'customer_session': ['client_secret'],
     'dispute': [*_MONEY, 'charge'],
@@ -31,6 +34,7 @@ _NEEDED = {
     'list': ['data', 'has_more'],
     'payment_intent': [*_MONEY, 'customer'],
     'payment_method': ['customer', 'type'],
+    'payout': [*_MONEY, 'arrival_date', 'automatic'],
     'refund': _MONEY,
     'search_result': ['data', 'has_more'],
     # A browser does not see the customer

@@ -312,7 +312,7 @@ class LeaseMixin:
             if value not in known and UNKNOWN in known:
                 return UNKNOWN
         elif isinstance(field, fields.Char):
-            return _one_line(value)[:field.size]
+            return one_line(value)[:field.size]
         return value
 
 
@@ -324,7 +324,7 @@ def _differ(old, new):
     return old != new
 
 
-def _one_line(text):
+def one_line(text):
     "Return the text without what no Char, or no database, can have"
     text = text.translate(_NOT_IN_CHAR)
     if not text.isascii():

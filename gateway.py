@@ -52,6 +52,8 @@ LATER_CODES = frozenset(
 
 # Named as by the services of the library
 OPERATIONS = {
+    'balance.retrieve': ('get', '/v1/balance'),
+    'balance_transactions.list': ('get', '/v1/balance_transactions'),
     'charges.capture': ('post', '/v1/charges/{}/capture'),
     'charges.list': ('get', '/v1/charges'),
     'charges.retrieve': ('get', '/v1/charges/{}'),
@@ -66,6 +68,7 @@ OPERATIONS = {
     'customers.retrieve': ('get', '/v1/customers/{}'),
     'customers.update': ('post', '/v1/customers/{}'),
     'disputes.list': ('get', '/v1/disputes'),
+    'disputes.retrieve': ('get', '/v1/disputes/{}'),
     'events.list': ('get', '/v1/events'),
     'events.retrieve': ('get', '/v1/events/{}'),
     'payment_intents.cancel': ('post', '/v1/payment_intents/{}/cancel'),
@@ -81,6 +84,8 @@ OPERATIONS = {
     'payment_methods.create': ('post', '/v1/payment_methods'),
     'payment_methods.detach': ('post', '/v1/payment_methods/{}/detach'),
     'payment_methods.retrieve': ('get', '/v1/payment_methods/{}'),
+    'payouts.list': ('get', '/v1/payouts'),
+    'payouts.retrieve': ('get', '/v1/payouts/{}'),
     'refunds.create': ('post', '/v1/refunds'),
     'refunds.list': ('get', '/v1/refunds'),
     'refunds.retrieve': ('get', '/v1/refunds/{}'),

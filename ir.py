@@ -23,6 +23,8 @@ class Cron(metaclass=PoolMeta):
                     "Delete Stripe Customers"),
                 ('account.payment.stripe.account|fetch_events',
                     "Fetch Stripe Events"),
+                ('account.payment.stripe.balance|stripe_fetch',
+                    "Fetch Stripe Balances"),
                 ('account.payment.stripe.account|stripe_check_connections',
                     "Check Stripe Connections"),
                 ])

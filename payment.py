@@ -18,6 +18,7 @@ from .payment_checkout import PageMixin
 from .payment_customer import CustomerMixin
 from .payment_event import EventMixin
 from .payment_intent import IntentMixin
+from .payment_ledger import LedgerMixin
 from .payment_mail import MailMixin
 from .payment_restore import RestoreMixin
 from .payment_review import ReviewMixin
@@ -43,7 +44,7 @@ class Payment(
         # What is charged and what Stripe says of it
         ReviewMixin, MailMixin, PageMixin, RestoreMixin, CustomerMixin,
         ChargeMixin, IntentMixin, EventMixin, StateMixin, WorkflowMixin,
-        TextMixin,
+        LedgerMixin, TextMixin,
         # What other models have too
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin,
         PayWithMixin,

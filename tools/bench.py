@@ -6,7 +6,8 @@
 
 Takes some minutes; SCALE in the environment is the number of payments of the
 large table, 1000000 for the long run. Names choose what is measured: charge,
-raised, loop, limit, linear, event, web, poll, checkout and buttons.
+raised, loop, limit, linear, event, web, poll, checkout, buttons and
+ledger.
 """
 import json
 import os
@@ -27,7 +28,7 @@ from run_tests import ROOT, start_postgresql
 
 CHILD = pathlib.Path(__file__).resolve().with_name('bench_child.py')
 NAMES = ['charge', 'raised', 'loop', 'limit', 'linear', 'event', 'web',
-    'poll', 'checkout', 'buttons']
+    'poll', 'checkout', 'buttons', 'ledger']
 INTENTS = '* /v1/payment_intents**'
 
 

@@ -190,3 +190,39 @@ def buttons(bench):
         bench.at_most("queries of %s of 1000 against 100" % name, 1.15,
             many[name] / few[name], 'x')
         bench.say("%d against %d queries" % (many[name], few[name]))
+
+
+def ledger(bench):
+    "Fetch what moved Stripe's balance"
+    few, many = 1000, max(bench.scale // 10 // 100 * 100, 2000)
+    world = bench.world
+
+    def move(count):
+        for i in range(count):
+            world.topup(100 + i, 'eur')
+    move(few)
+    first = bench.child('fetch', bench.database())
+    move(many - few)
+    database = bench.database()
+    result = bench.child('fetch', database)
+    if result['count'] != many:
+        bench.say("%d of %d fetched" % (result['count'], many))
+    plain = bench.child('create', database, count=1000)
+    bench.say("%d transactions: %.4g/s" % (
+            many, result['count'] / result['seconds']))
+    bench.at_least(
+        "%d transactions fetched, rows/s against create" % many, 1,
+        result['count'] / result['seconds']
+        / (plain['count'] / plain['seconds']), 'x')
+    bench.at_least("  CPU", 1,
+        plain['cpu'] / plain['count'] / (result['cpu'] / result['count']),
+        'x')
+    # Payouts, balance, and what is new before there is an opening
+    bench.at_most("  requests for each 100", 1,
+        (result['requests'] - 3) / (many / 100), '')
+    bench.at_most("  memory against %d transactions" % few, 10,
+        result['memory'] - first['memory'], 'MiB')
+    nothing = bench.child('fetch_nothing', database)
+    bench.at_most("  requests if there is nothing new", 3,
+        nothing['requests'], '')
+    bench.say("%d statements if there is nothing new" % nothing['statements'])

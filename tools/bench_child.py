@@ -238,7 +238,8 @@ def main():
     functions = dict(globals())
     if job not in functions:
         import bench_events
-        functions = vars(bench_events)
+        import bench_ledger
+        functions = {**vars(bench_events), **vars(bench_ledger)}
     if job != 'setup':
         from trytond.pool import Pool
         Pool.start()

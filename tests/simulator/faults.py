@@ -68,7 +68,7 @@ class Rule:
 
     def __init__(self, fault, match=None, times=None, share=None,
             account=None, seconds=None, seed=0, reason='endpoint-rate',
-            should_retry=None):
+            should_retry=None, after=0):
         if fault not in FAULTS:
             raise ValueError("unknown fault %s" % fault)
         if fault.startswith('search_'):
@@ -81,6 +81,8 @@ class Rule:
         self.seconds = seconds
         self.reason = reason
         self.should_retry = should_retry
+        # How many requests go well before
+        self.after = after
         self.hits = 0
         self.id = None
         self._random = random.Random(seed)
@@ -102,6 +104,9 @@ class Rule:
         if self._pattern and not self._pattern.match(method + ' ' + path):
             return False
         if self.share is not None and self._random.random() >= self.share:
+            return False
+        if self.after:
+            self.after -= 1
             return False
         self.hits += 1
         return True

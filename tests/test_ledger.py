@@ -1,0 +1,490 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""Stripe's balance transactions and payouts.
+
+The numbers are those of the edge cases for which the accounting is designed.
+"""
+import datetime as dt
+from decimal import Decimal
+
+from trytond.model.exceptions import AccessError, SQLConstraintError
+from trytond.modules.company.tests import create_company
+from trytond.pool import Pool
+from trytond.transaction import Transaction
+
+from .ledger_case import BALANCE, DAY, TRANSACTION, LedgerTestCase
+
+
+class TransactionsTestCase(LedgerTestCase):
+    "Test what moved the balance"
+
+    def test_none(self):
+        "Without a balance nothing is asked or shown"
+        with self.transaction():
+            Balance = Pool().get(BALANCE)
+            Balance.delete(Balance.search([
+                        ('stripe_account', '=', self.account)]))
+        with self.transaction():
+            payment = self.charged()
+            sent = len(self.requests())
+            Balance = Pool().get(BALANCE)
+            Balance.stripe_fetch(Balance.search([
+                        ('stripe_account', '=', self.account)]))
+            self.assertEqual(len(self.requests()), sent)
+            payment = self.reload(payment)
+            self.assertEqual(payment.stripe_transactions, ())
+            self.assertIsNone(payment.stripe_fee)
+            self.assertIsNone(payment.stripe_payout)
+
+    def test_payment(self):
+        "A payment shows its fee, net and payout"
+        with self.transaction():
+            payment = self.charged()
+        self.fetch()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.stripe_fee, Decimal('3.20'))
+            self.assertEqual(payment.stripe_net, Decimal('96.80'))
+            self.assertIsNone(payment.stripe_payout)
+            transaction, = payment.stripe_transactions
+            self.assertEqual(transaction.source, payment.stripe_charge_id)
+            self.assertEqual(
+                transaction.fee_description, "Stripe processing fees")
+            self.check()
+        self.advance(3 * DAY)
+        made, = self.world.payout()
+        self.advance()
+        self.fetch()
+        with self.transaction():
+            payout = self.reload(payment).stripe_payout
+            self.assertEqual(payout.identifier, made['id'])
+            self.assertEqual(payout.amount, Decimal('96.80'))
+            self.assertTrue(payout.explained)
+            self.assertEqual(
+                (payout.gross, payout.fees),
+                (Decimal('100.00'), Decimal('-3.20')))
+            self.assertIn(payout.identifier, payout.rec_name)
+            self.check()
+
+    def test_nothing_new(self):
+        "Nothing new costs as many requests and rows however much is known"
+        with self.transaction():
+            self.charged()
+        self.fetch()
+        counts = []
+        for _ in range(2):
+            before = len(self.requests())
+            self.fetch()
+            counts.append(len(self.requests()) - before)
+            for _ in range(5):
+                self.world.topup(100, self.code)
+            self.fetch()
+        self.assertEqual(counts, [3, 3])
+
+    def test_pages(self):
+        "28: transactions are stored page by page"
+        for i in range(230):
+            self.world.topup(100 + i, self.code)
+        self.fetch()
+        with self.transaction():
+            self.check()
+            self.assertEqual(len(self.transactions()), 230)
+        for i in range(120):
+            self.world.topup(100 + i, self.code)
+        self.fetch()
+        with self.transaction():
+            self.check()
+
+    def test_interrupted(self):
+        "28: what was stopped goes on where it was stopped"
+        for i in range(350):
+            self.world.topup(100 + i, self.code)
+        self.simulator.faults.add(
+            '503', 'GET /v1/balance_transactions', after=2)
+        self.fetch()
+        with self.transaction():
+            self.assertEqual(len(self.transactions()), 200)
+            balance = self.read()
+            self.assertIn('balance_transactions.list', balance.error_message)
+            self.assertIsNone(balance.opening_amount)
+        self.world.topup(7, self.code)
+        self.simulator.faults.clear()
+        before = self.listed('/v1/balance_transactions')
+        self.fetch()
+        with self.transaction():
+            self.check()
+            self.assertEqual(len(self.transactions()), 351)
+            self.assertIsNone(self.read().error_message)
+        # The first two pages were not asked for again
+        self.assertLessEqual(
+            self.listed('/v1/balance_transactions') - before, 4)
+
+    def test_very_late(self):
+        "What is listed very late is found because the sums differ"
+        late = self.world.fee(30, self.code)
+        self.world.hide_row(late['id'])
+        self.fetch()
+        self.advance(50 * DAY)
+        self.fetch()
+        self.world.show_row(late['id'])
+        for _ in range(3):
+            self.advance()
+            self.fetch()
+        with self.transaction():
+            self.check()
+            self.assertEqual(len(self.transactions()), 1)
+
+    def test_late(self):
+        "A transaction that is listed late is found within a day"
+        self.world.topup(100, self.code)
+        late = self.world.fee(30, self.code)
+        self.world.hide_row(late['id'])
+        self.world.topup(200, self.code)
+        self.fetch()
+        self.world.show_row(late['id'])
+        self.fetch()
+        with self.transaction():
+            balance = self.read()
+            self.assertEqual(balance.difference, Decimal('-0.30'))
+            self.assertFalse(balance.differing)
+        self.fetch()
+        with self.transaction():
+            self.assertTrue(self.read().differing)
+        self.advance()
+        self.fetch()
+        with self.transaction():
+            self.check()
+            self.assertFalse(self.read().differing)
+
+    def test_started_later(self):
+        "25: what happened before the start is counted in its payout only"
+        old = self.world.topup(500, self.code)
+        self.advance(2 * DAY)
+        with self.transaction():
+            Balance = Pool().get(BALANCE)
+            balance = Balance(self.balance)
+            balance.start_date += dt.timedelta(days=1)
+            balance.save()
+        self.world.topup(200, self.code)
+        self.fetch()
+        with self.transaction():
+            balance = self.read()
+            self.assertEqual(balance.opening_amount, Decimal('5.00'))
+            self.assertEqual(len(self.transactions()), 1)
+            self.assertEqual(balance.difference, 0)
+        self.world.payout()
+        self.advance()
+        self.fetch()
+        with self.transaction():
+            payout, = self.payouts()
+            self.assertEqual(payout.amount, Decimal('7.00'))
+            self.assertIn(
+                old['id'], [t.identifier for t in payout.transactions])
+            self.check()
+
+    def test_fixed(self):
+        "What the transactions depend on cannot be changed"
+        self.fetch()
+        with self.transaction():
+            balance = self.read()
+            balance.start_date -= dt.timedelta(days=1)
+            with self.assertRaises(AccessError):
+                balance.save()
+            Transaction().rollback()
+            balance = self.read()
+            balance.name = "Other"
+            balance.start_date = self.start_date
+            balance.save()
+            with self.assertRaises(SQLConstraintError):
+                self.create_balance()
+            Transaction().rollback()
+
+    def test_restored(self):
+        "34: what a restored database forgot is fetched again"
+        with self.transaction():
+            payment = self.charged()
+        self.fetch()
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            Model = Pool().get(TRANSACTION)
+            Model.delete(self.transactions())
+            balance = self.read()
+            Pool().get(BALANCE).write([balance], {
+                    'last_transaction': None,
+                    'walked_at': None,
+                    })
+            Payment.write([Payment(payment.id)], {'stripe_charge_id': None})
+        self.fetch()
+        with self.transaction():
+            transaction, = self.transactions()
+            self.assertIsNone(transaction.payment)
+            self.assertTrue(transaction.unlinked)
+            Payment = Pool().get('account.payment')
+            Payment.write([Payment(payment.id)], {
+                    'stripe_charge_id': transaction.source})
+        self.fetch()
+        with self.transaction():
+            transaction, = self.transactions()
+            self.assertEqual(transaction.payment.id, payment.id)
+            self.assertFalse(transaction.unlinked)
+            self.check()
+
+    def test_unknown_cursor(self):
+        "34: a last transaction that Stripe does not know is not believed"
+        self.world.topup(100, self.code)
+        self.fetch()
+        with self.transaction():
+            Pool().get(BALANCE).write([self.read()], {
+                    'last_transaction': 'txn_other'})
+        self.world.topup(200, self.code)
+        self.fetch()
+        with self.transaction():
+            self.check()
+            self.assertEqual(len(self.transactions()), 2)
+            self.assertNotEqual(self.read().last_transaction, 'txn_other')
+
+
+class LinkTestCase(LedgerTestCase):
+    "Test of what the transactions are"
+
+    def linked(self):
+        return sorted(
+            (t.category, t.net) for t in self.reload(
+                self.payment).stripe_transactions)
+
+    def test_refund(self):
+        "1, 3: refunds and those that fail belong to the payment"
+        with self.transaction():
+            Refund = Pool().get('account.payment.stripe.refund')
+            self.payment = payment = self.charged()
+            refund, = Refund.create([{
+                        'payment': payment.id,
+                        'amount': Decimal('30.00'),
+                        }])
+            Refund.submit([refund])
+            Refund.approve([refund])
+        with self.transaction():
+            identifier = Refund(refund.id).stripe_refund_id
+            charge = self.reload(payment).stripe_charge_id
+        elsewhere = self.client.refunds.create(charge=charge, amount=1000)
+        self.world.fail_refund(elsewhere.id)
+        self.fetch()
+        with self.transaction():
+            self.assertEqual(self.linked(), [
+                    ('charge', Decimal('96.80')),
+                    ('refund', Decimal('-30.00')),
+                    ('refund', Decimal('-10.00')),
+                    ('refund_failure', Decimal('10.00')),
+                    ])
+            of_record, = self.transactions(('refund', '=', refund.id))
+            self.assertEqual(of_record.source, identifier)
+            self.check()
+        # Only that was asked for which nobody knows
+        self.assertEqual(self.listed('/v1/refunds/' + identifier), 0)
+        self.assertGreater(self.listed('/v1/refunds/' + elsewhere.id), 0)
+        asked = len(self.requests('GET'))
+        self.fetch()
+        self.assertEqual(len(self.requests('GET')) - asked, 3)
+
+    def test_all_refunded(self):
+        "2: all that moved for a payment that is refunded adds up to the fee"
+        with self.transaction():
+            self.payment = payment = self.charged()
+        self.client.refunds.create(charge=payment.stripe_charge_id)
+        self.fetch()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(
+                sum(t.amount for t in payment.stripe_transactions), 0)
+            self.assertEqual(payment.stripe_net, -payment.stripe_fee)
+            self.check()
+
+    def test_pending(self):
+        "23: a debit that is pending and fails later belongs to its payment"
+        with self.transaction():
+            self.payment = payment = self.charged()
+        charge = {'id': payment.stripe_charge_id}
+        self.world._entry(
+            'payment_failure_refund', -10000, self.code, charge,
+            category='charge_failure')
+        self.fetch()
+        with self.transaction():
+            self.assertIn('charge_failure', dict(self.linked()))
+            self.assertEqual(
+                sum(t.amount for t in self.reload(
+                        payment).stripe_transactions), 0)
+            self.check()
+
+    def test_dispute(self):
+        "4, 5, 6: disputes, their fee and what they give back"
+        with self.transaction():
+            self.payment = payment = self.charged()
+        dispute = self.world.dispute(payment.stripe_charge_id)
+        self.fetch()
+        with self.transaction():
+            self.assertEqual(self.linked(), [
+                    ('charge', Decimal('96.80')),
+                    ('dispute', Decimal('-115.00')),
+                    ])
+            self.assertEqual(
+                self.reload(payment).stripe_fee, Decimal('18.20'))
+            self.check()
+        self.world.settle_dispute(dispute['id'], won=True)
+        self.fetch()
+        with self.transaction():
+            self.assertIn('dispute_reversal', dict(self.linked()))
+            self.check()
+
+    def test_foreign(self):
+        "24: the charge of another system is listed and asked for once"
+        charge = self.pay()
+        refund = self.client.refunds.create(charge=charge, amount=1000)
+        self.fetch()
+        with self.transaction():
+            self.assertEqual(
+                [(t.payment, t.unlinked) for t in self.transactions()],
+                [(None, True)] * 2)
+            self.check()
+        self.fetch()
+        self.assertEqual(self.listed('/v1/refunds/' + refund.id), 1)
+
+    def test_other_company(self):
+        "24: a payment of another company is not linked"
+        with self.transaction():
+            payment = self.charged()
+            company = create_company("Company %s" % payment.id)
+            Pool().get(BALANCE).write([self.read()], {'company': company.id})
+        self.fetch()
+        with self.transaction():
+            transaction, = self.transactions()
+            self.assertIsNone(transaction.payment)
+
+
+class FiguresTestCase(LedgerTestCase):
+    "Test the sums, currencies and digits"
+
+    def test_fees(self):
+        "12, 13: fees and taxes apart, and in the fee of a charge"
+        self.world.set(fee_tax=19)
+        with self.transaction():
+            self.charged()
+        self.world.fee(120, self.code)
+        self.world.fee(40, self.code, 'network_cost')
+        self.world.tax(30, self.code)
+        self.advance(3 * DAY)
+        self.world.payout()
+        self.advance()
+        self.fetch()
+        with self.transaction():
+            charge, = self.transactions(('category', '=', 'charge'))
+            self.assertEqual(
+                (charge.fee, charge.fee_tax),
+                (Decimal('3.81'), Decimal('0.61')))
+            payout, = self.payouts()
+            self.assertEqual(payout.fees, Decimal('-5.71'))
+            self.check()
+
+    def test_reserve(self):
+        "20, 21, 22, 33: reserve, minimum, top-up and nothing at all"
+        self.world.set(minimum_balance={self.code: 100})
+        self.world.topup(1000, self.code)
+        self.world.reserve(300, self.code)
+        self.world.adjust(
+            0, self.code, 'charge', 'validation')
+        self.world.payout()
+        self.advance()
+        self.fetch()
+        with self.transaction():
+            payout, = self.payouts()
+            self.assertEqual(payout.amount, Decimal('6.00'))
+            self.assertEqual(len(payout.movements), 3)
+            self.check()
+        self.world.release_reserve(300, self.code)
+        self.fetch()
+        with self.transaction():
+            self.check()
+
+    def test_currencies(self):
+        "10, 11: each currency has a balance, one without is told"
+        other = 'eur' if self.code != 'eur' else 'usd'
+        self.world.topup(1000, self.code)
+        self.world.topup(700, other)
+        self.fetch()
+        with self.transaction():
+            self.assertEqual(self.read().other_currencies, other.upper())
+            self.check()
+            self.assertEqual(len(self.transactions()), 1)
+            second = self.create_balance(other).id
+        self.world.payout()
+        self.advance()
+        self.fetch(self.balance, second)
+        with self.transaction():
+            self.assertIsNone(self.read().other_currencies)
+            self.assertEqual(
+                sorted(p.amount for p in self.payouts()),
+                [Decimal('7.00'), Decimal('10.00')])
+            self.check()
+
+    def test_converted(self):
+        "8, 9: a charge in another currency is in the one of the balance"
+        other = 'eur' if self.code != 'eur' else 'usd'
+        with self.transaction():
+            payment = self.charged()
+            second = self.create_balance(other).id
+        self.world.set(settlement_currency=other, settlement_rate='0.9')
+        with self.transaction():
+            payment = self.charged()
+        self.fetch(self.balance, second)
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(
+                payment.stripe_balance_currency.code, other.upper())
+            transaction, = payment.stripe_transactions
+            self.assertEqual(transaction.amount, Decimal('90.00'))
+            self.assertEqual(transaction.exchange_rate, Decimal('0.9'))
+            self.check()
+
+    def test_digits(self):
+        "Amounts of more digits than the currency has are shown as they are"
+        self.world.topup(1000, 'gbp')
+        self.world.topup(1055, 'gbp')
+        self.world.topup(500, 'jpy')
+        self.world.topup(1234560, 'kwd')
+        with self.transaction():
+            ids = [self.create_balance(c).id for c in ['gbp', 'jpy', 'kwd']]
+            for id_, digits in zip(ids, [0, 0, 3]):
+                self.set_digits(id_, digits)
+        self.addCleanup(self.restore_digits, ids[0])
+        self.fetch(*ids)
+        with self.transaction():
+            gbp, jpy, kwd = [self.read(id=i) for i in ids]
+            self.assertEqual(gbp.stripe_amount, Decimal('20.55'))
+            self.assertEqual(jpy.stripe_amount, Decimal('500'))
+            self.assertEqual(kwd.stripe_amount, Decimal('1234.560'))
+            self.assertEqual(
+                [b.difference for b in (gbp, jpy, kwd)], [0, 0, 0])
+            odd, = self.transactions(('error_message', '!=', None))
+            self.assertEqual(odd.net, Decimal('10.55'))
+            self.assertEqual(odd.balance, gbp)
+
+    def set_digits(self, id, digits):
+        Pool().get('currency.currency').write([self.read(id=id).currency], {
+                'digits': digits,
+                'rounding': Decimal(1).scaleb(-digits),
+                })
+
+    def restore_digits(self, id):
+        with self.transaction():
+            self.set_digits(id, 2)
+
+    def test_wrong_sum(self):
+        "A transaction whose figures do not tie is shown"
+        row = self.world.topup(1000, self.code)
+        self.world._row(row['id']).update(fee=10)
+        self.fetch()
+        with self.transaction():
+            transaction, = self.transactions()
+            self.assertIn('1000', transaction.error_message)
+            balance = self.read()
+            self.assertEqual(balance.difference, 0)
+        self.world._row(row['id']).update(fee=0)
