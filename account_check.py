@@ -39,12 +39,14 @@ logger = logging.getLogger(__name__)
 
 class Check(ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.account.check'
+    _rec_name = 'message'
 
     account = fields.Many2One(
         'account.payment.stripe.account', "Stripe Account", required=True,
         readonly=True, ondelete='CASCADE')
     name = fields.Selection(CHECKS, "Check", readonly=True, sort=False)
     state = fields.Selection(STATES, "State", readonly=True, sort=False)
+    name_string = name.translated('name')
     message = fields.Text("What to Do", readonly=True)
 
     @classmethod
@@ -52,6 +54,9 @@ class Check(ModelSQL, ModelView):
         super().__setup__()
         cls.__access__.add('account')
         cls._order = [('account', 'ASC'), ('id', 'ASC')]
+
+    def get_rec_name(self, name):
+        return self.name_string
 
     @classmethod
     def view_attributes(cls):

@@ -285,7 +285,7 @@ class CompareMixin:
         def apply():
             for payment in Payment.stripe_lock([payment_id]):
                 payment.stripe_apply(
-                    payment.stripe_read(disputed), sure=True)
+                    payment.stripe_read(disputed), fresh=True)
                 for refund_id in refund_ids:
                     Refund.stripe_update([payment], refund_id)
         attempt(apply)

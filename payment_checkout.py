@@ -21,7 +21,7 @@ class PageMixin:
                 return self._stripe_remake_intent(gateway, intent)
             if intent['status'] != 'canceled' or self.state == 'processing':
                 self.stripe_apply(PaymentState.from_intent(
-                        intent, at=gateway.answered_at), sure=True)
+                        intent, at=gateway.answered_at), fresh=True)
                 return intent
             self.stripe_forget_intent()
         self._set_stripe_key([self])
@@ -32,7 +32,7 @@ class PageMixin:
             intent = gateway.payment_intents.retrieve(
                 self.stripe_payment_intent_id)
             self.stripe_apply(PaymentState.from_intent(
-                    intent, at=gateway.answered_at), sure=True)
+                    intent, at=gateway.answered_at), fresh=True)
         return intent
 
     @property
@@ -151,7 +151,7 @@ class PageMixin:
     def stripe_end_checkout(self):
         if not self.stripe_payment_intent_id:
             return
-        state = self.stripe_apply(self.stripe_read(), sure=True)
+        state = self.stripe_apply(self.stripe_read(), fresh=True)
         if self.stripe_customer:
             # The payment method may have been saved
             self.stripe_customer.clear_stripe_caches()

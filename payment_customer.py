@@ -108,7 +108,7 @@ class CustomerMixin:
             return intent
         state = PaymentState.cancel(gateway, intent['id'])
         if state.status != 'canceled':
-            self.stripe_apply(state, sure=True)
+            self.stripe_apply(state, fresh=True)
             return gateway.payment_intents.retrieve(intent['id'])
         self.stripe_set_intent(remade, stripe_waiting_for='payer')
         return remade

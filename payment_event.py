@@ -74,7 +74,7 @@ class EventMixin:
                 state.at = Moment(event['created'], event['created'])
                 payment.stripe_apply(state)
             else:
-                payment.stripe_apply(payment.stripe_read(), sure=True)
+                payment.stripe_apply(payment.stripe_read(), fresh=True)
         return payments
 
     @classmethod
@@ -151,7 +151,7 @@ class EventMixin:
         # The event may be old, and not the only dispute
         for payment in payments:
             payment.stripe_apply(
-                payment.stripe_read(disputed=True), sure=True)
+                payment.stripe_read(disputed=True), fresh=True)
         return True
 
     @classmethod

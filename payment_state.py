@@ -38,10 +38,10 @@ class StateMixin:
     "Bring payments to the state that Stripe tells"
     __slots__ = ()
 
-    def stripe_apply(self, state, sure=False):
+    def stripe_apply(self, state, fresh=False):
         """Bring the payment, which is locked, to the PaymentState and save it.
 
-        sure: if it was read after the payment has been locked.
+        fresh: if it was read after the payment has been locked.
         Any order and repetition of states ends in the same as the last one
         alone: what is final at Stripe is never taken back and what may be
         older than what is known is read again.
@@ -52,7 +52,7 @@ class StateMixin:
         if not state.complete and not state.final and (
                 self.stripe_intent_status in FINAL):
             return
-        if not sure and self._stripe_may_be_old(state):
+        if not fresh and self._stripe_may_be_old(state):
             state = self.stripe_read()
         refused = (
             state.status == 'requires_payment_method'
@@ -241,7 +241,7 @@ class StateMixin:
             payment, = cls.stripe_lock([payment])
             try:
                 if payment.stripe_knows():
-                    payment.stripe_apply(payment.stripe_read(), sure=True)
+                    payment.stripe_apply(payment.stripe_read(), fresh=True)
             except StripeFailure as e:
                 raise StripeError(gettext(
                         'account_payment_stripe.msg_stripe_failure',

@@ -214,7 +214,7 @@ class WorkflowMixin:
         payments = [p for p, _ in unpaid]
         for payment, state in cls._stripe_unpaid(
                 payments, cls._stripe_end_intent, keep=True):
-            payment.stripe_apply(state, sure=True)
+            payment.stripe_apply(state, fresh=True)
 
     @classmethod
     def _stripe_unpaid(cls, payments, ask, keep=False):
@@ -317,7 +317,7 @@ class WorkflowMixin:
 
     @classmethod
     def _stripe_warn_transfer(cls, payments):
-        "The payers may have paid, without that Stripe knows of it yet"
+        "Warn that the payers may have paid though Stripe does not know it yet"
         if not payments:
             return
         Warning = Pool().get('res.user.warning')

@@ -72,10 +72,12 @@ def may_advance(failure):
     Stripe would repeat its answer for the old one.
 
     Not if something that moves money may exist under the old one, it has to
-    be found first.
+    be found first. Nor for what failed while reading, which has no key.
     """
-    if isinstance(failure, StripeRefused):
-        return not failure.reading
+    if failure.reading:
+        return False
+    elif isinstance(failure, StripeRefused):
+        return True
     elif isinstance(failure, StripeKeyReused):
         return failure.operation not in _FIND_FIRST
     return failure.saved and failure.operation not in _MOVES_MONEY

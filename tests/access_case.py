@@ -19,6 +19,7 @@ REFUND = 'account.payment.stripe.refund'
 SECRETS = {
     (ACCOUNT, 'secret_key'),
     (ACCOUNT, 'webhook_signing_secret'),
+    (ACCOUNT, 'webhook_former_secret'),
     (ACCOUNT, 'webhook_identifier'),
     (CUSTOMER, 'stripe_token'),
     (CUSTOMER, 'stripe_checkout_id'),
@@ -26,7 +27,8 @@ SECRETS = {
     (PAYMENT, 'stripe_checkout_id'),
     }
 # Those that are read by others than may read the record
-ADMIN_ONLY = {'secret_key', 'webhook_signing_secret'}
+ADMIN_ONLY = {
+    'secret_key', 'webhook_signing_secret', 'webhook_former_secret'}
 GROUPS = {
     'nobody': [],
     'account': ['account.group_account'],
@@ -64,6 +66,7 @@ class AccessTestCase(StripeTestCase):
             account = Account(self.account)
             Account.new_identifier([account])
             account.webhook_signing_secret = 'whsec_%s' % uuid.uuid4().hex
+            account.webhook_former_secret = 'whsec_%s' % uuid.uuid4().hex
             account.save()
             customer, other = Customer.create([{
                         'party': self.party,

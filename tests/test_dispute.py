@@ -218,7 +218,7 @@ class DisputeTestCase(StripeTestCase):
             payment, = Payment.stripe_lock([self.payment])
             payment.stripe_apply(PaymentState.read(
                     payment.stripe_own_account.gateway,
-                    intent=payment.stripe_payment_intent_id), sure=True)
+                    intent=payment.stripe_payment_intent_id), fresh=True)
         self.assertPayment('succeeded', 22, 20, 0, 'prevented')
 
     def test_unknown_status(self):

@@ -287,6 +287,8 @@ class ObjectsTestCase(SimulatorTestCase):
         yield from get('/v1/tokens/tok_visa')
         yield from post('/v1/webhook_endpoints', url='http://localhost/',
             enabled_events={'0': '*'})
+        yield from post(
+            '/v1/payment_method_domains', domain_name='shop.example.com')
         yield from post('/v1/customer_sessions', customer=customer.id,
             components={'payment_element': {
                     'enabled': 'true',

@@ -62,6 +62,28 @@ class UnsureTestCase(StripeTestCase):
             r['idempotency_key']
             for r in self.requests('POST', '/v1/refunds')}
 
+    def test_reading_fails(self):
+        "Test no other key is used because the refunds could not be listed"
+        for fault in ['503', '500_before']:
+            with self.subTest(fault=fault):
+                self.simulator.requests.clear()
+                # It may still be under way
+                self.simulator.faults.add('drop_before', 'POST /v1/refunds')
+                with self.transaction():
+                    refund = self.approve()
+                self.send()
+                self.simulator.faults.clear()
+                self.simulator.faults.add(fault, 'GET /v1/refunds')
+                self.pass_time(HOUR, refund)
+                self.send()
+                self.simulator.faults.clear()
+                self.pass_time(HOUR, refund)
+                self.send()
+                with self.transaction():
+                    refund = refund.__class__(refund.id)
+                    self.assertEqual(refund.state, 'succeeded')
+                self.assertEqual(len(self.sent()), 1)
+
     def test_refund_later(self):
         "Test a refund that Stripe makes hours after it failed is found"
         self.simulator.faults.add(

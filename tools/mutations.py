@@ -120,7 +120,7 @@ MUTATIONS = {
             ("                        'idempotency_key': key,\n", "")],
         ['test_gone_after_confirm', 'test_killed']),
     'apply stale states': ('payment_state.py', [
-            ("        if not sure and self._stripe_may_be_old(state):",
+            ("        if not fresh and self._stripe_may_be_old(state):",
                 "        if False:")],
         ['test_stale_event_of_a_debit']),
     'take the start of a slow answer for its end': ('payment_state.py', [
@@ -137,7 +137,7 @@ MUTATIONS = {
             ("        if not state.complete and not state.final and (\n"
                 "                self.stripe_intent_status in FINAL):\n"
                 "            return\n", ""),
-            ("        if not sure and self._stripe_may_be_old(state):",
+            ("        if not fresh and self._stripe_may_be_old(state):",
                 "        if False:")],
         ['test_late_events', 'test_stale_event_of_a_debit']),
     'forget refunds': ('payment_state.py', [
@@ -474,7 +474,10 @@ MUTATIONS = {
                 "self.stripe_payment_intent_id,\n")],
         ['test_confirm_and_capture_keys']),
     'repeat what was refused (6)': ('policy.py', [
-            ("        return not failure.reading", "        return False")],
+            ("        return True\n"
+                "    elif isinstance(failure, StripeKeyReused)",
+                "        return False\n"
+                "    elif isinstance(failure, StripeKeyReused)")],
         ['test_cause_mended']),
     'ask the account of the journal (9)': ('payment.py', [
             ("        return self.stripe_intent_account "
@@ -576,6 +579,10 @@ MUTATIONS = {
                 "and not self.stripe_payment_method_id))",
                 "                self.stripe_token))")],
         ['test_method_of_token']),
+    'another key after a failed reading': ('policy.py', [
+            ("    if failure.reading:\n        return False\n    elif",
+                "    if")],
+        ['UnsureTestCase.test_reading_fails']),
     # answers of others
     'take any answer for one of Stripe': ('gateway.py', [
             ("                if not is_answer(operation, ids, answer.data):",
