@@ -300,20 +300,39 @@ class LinkTestCase(LedgerTestCase):
             self.check()
 
     def test_pending(self):
-        "23: a debit that is pending and fails later belongs to its payment"
+        "23: a debit moves the balance while pending, and back if it fails"
+        self.world.set(pending_rows=True)
         with self.transaction():
-            self.payment = payment = self.charged()
-        charge = {'id': payment.stripe_charge_id}
-        self.world._entry(
-            'payment_failure_refund', -10000, self.code, charge,
-            category='charge_failure')
-        self.fetch()
-        with self.transaction():
-            self.assertIn('charge_failure', dict(self.linked()))
-            self.assertEqual(
-                sum(t.amount for t in self.reload(
-                        payment).stripe_transactions), 0)
-            self.check()
+            euro = self.create_balance('eur').id
+            payment = self.create_payment(amount=Decimal('100.00'))
+            self.payment = payment
+        for method, categories in [
+                ('pm_sepaDebit_success_at', ['charge']),
+                ('pm_sepaDebit_failed_at', ['charge', 'charge_failure'])]:
+            with self.subTest(method=method):
+                charge = self.pay(method, currency='eur', mandate_data={
+                        'customer_acceptance': {'type': 'offline'}})
+                with self.transaction():
+                    Payment = Pool().get('account.payment')
+                    Payment.write([Payment(payment.id)], {
+                            'stripe_charge_id': charge})
+                self.fetch(self.balance, euro)
+                with self.transaction():
+                    self.assertEqual(
+                        [c for c, _ in self.linked()][-1:], ['charge'])
+                    self.check()
+                self.advance()
+                self.fetch(self.balance, euro)
+                with self.transaction():
+                    rows = self.transactions(('charge_id', '=', charge))
+                    self.assertEqual(
+                        sorted(t.category for t in rows), categories)
+                    self.assertEqual(
+                        {t.payment.id for t in rows}, {payment.id})
+                    self.assertEqual(
+                        sum(t.amount for t in rows),
+                        Decimal('100.00') if len(categories) == 1 else 0)
+                    self.check()
 
     def test_dispute(self):
         "4, 5, 6: disputes, their fee and what they give back"

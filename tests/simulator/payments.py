@@ -1,7 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 "How an intent is paid, refused, or paid later."
-from . import charges, intents, methods, redirects, refunds
+from . import balance, charges, intents, methods, redirects, refunds
 from .method_types import type_of
 
 
@@ -46,6 +46,8 @@ def pay(world, intent, method, raising=False, authenticated=False):
     saved = _save(world, intent, method, charge)
     if asynchronous:
         intent['status'] = 'processing'
+        if world.settings.pending_rows:
+            charges.capture_money(world, charge, charge['amount'])
         world.emit('charge.pending', charge)
         _attach(world, intent, saved)
         world.emit('payment_intent.processing', intent)
@@ -119,12 +121,18 @@ def complete(world, intent, method, charge):
             status='failed', failure_code=failure.code,
             failure_message=failure.message, captured=False,
             amount_captured=0, outcome=charges.outcome_of(failure))
+        if world.settings.pending_rows:
+            charge['failure_balance_transaction'] = balance.movement(
+                world, 'payment_failure_refund', charge, -charge['amount'],
+                charge, -balance.fee_of(world, charge, charge['amount']),
+                'charge_failure')['id']
         world.emit('charge.failed', charge)
         fail(world, intent, method, failure, charge)
         refunds.charge_completed(world, charge)
         return
     charge.update(status='succeeded', paid=True)
-    charges.capture_money(world, charge, charge['amount'])
+    if not world.settings.pending_rows:
+        charges.capture_money(world, charge, charge['amount'])
     world.emit('charge.succeeded', charge)
     _succeed(world, intent, charge)
     charges.after_payment(world, charge)

@@ -49,6 +49,10 @@ class Settings:
         self.fees_apart = False
         # Until money is available
         self.available_after = 2 * DAY
+        # Whether what is debited moves the balance while it is pending, and
+        # back when it fails, as for SEPA
+        # https://docs.stripe.com/reports/balance-transaction-types
+        self.pending_rows = False
         # manual or daily, at seconds after midnight UTC
         self.payout_schedule = 'manual'
         self.payout_time = 0
