@@ -199,7 +199,7 @@ class CheckMixin:
             yield Finding('permissions', 'ok')
         if all_:
             yield self._find_publishable(gateway)
-        yield from self._find_webhook(gateway, repair)
+        yield from self._find_webhook(gateway, repair, all_)
         yield from self._find_host(gateway, repair)
         yield from self._find_delivery(gateway)
         yield self._find_cron()

@@ -185,7 +185,7 @@ class ConnectMixin:
                             account=self.rec_name,
                             host=urlsplit(endpoint['url']).netloc))
 
-    def _find_webhook(self, gateway, repair):
+    def _find_webhook(self, gateway, repair, all_):
         Event = Pool().get('account.payment.stripe.event')
         types = list(Event.handlers())
         if not self.webhook_identifier:
@@ -198,8 +198,13 @@ class ConnectMixin:
                 (e for e in endpoints if e['id'] == self.webhook_id), None)
             same = [
                 e for e in endpoints if is_same_url(e['url'], url, host)]
-            if repair:
-                known = self._repair_webhook(gateway, known, same, types, url)
+            is_same = bool(known) and is_same_url(known['url'], url, host)
+            # Cron must not take it from the server that it posts to, nor
+            # make one for a host that only a request tells
+            if repair and (all_ or is_same):
+                known = self._repair_webhook(
+                    gateway, known, same, types,
+                    known['url'] if is_same else url)
         except StripeDenied as e:
             yield Finding('webhook', 'warning', 'webhook_manual', {
                     'version': STRIPE_VERSION,

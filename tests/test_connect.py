@@ -300,9 +300,25 @@ class ConnectTestCase(StripeTestCase):
                 self.press('stripe_connect')
             self.press('stripe_check_connection')
             self.assertEqual(self.states()['webhook'], 'error')
+            # Nor does cron
+            self.cron()
+            self.assertEqual(self.states()['webhook'], 'error')
         finally:
             Account._is_host_known = known
         self.assertEqual(self.endpoints(), [endpoint])
+
+    def test_cron_keeps_url(self):
+        "Test cron, which knows no host, corrects all but the URL"
+        self.press('stripe_connect')
+        endpoint, = self.endpoints()
+        self.client.webhook_endpoints.update(
+            endpoint['id'], enabled_events=['charge.succeeded'])
+        self.cron()
+        self.assertEqual(self.endpoints(), [endpoint])
+        self.client.webhook_endpoints.delete(endpoint['id'])
+        self.cron()
+        self.assertEqual(self.endpoints(), [])
+        self.assertEqual(self.states()['webhook'], 'error')
 
     def test_without_https(self):
         "Test that a server without https cannot be reached is said"
