@@ -294,10 +294,13 @@ class OwnerMixin:
     def _is_any_of(self, parties):
         "Return if the party is one of the parties, or has replaced one"
         for party in parties:
-            while party.replaced_by:
+            seen = set()
+            # Two may have replaced each other, one after the other
+            while party and party not in seen:
+                if party == self.party:
+                    return True
+                seen.add(party)
                 party = party.replaced_by
-            if party == self.party:
-                return True
         return False
 
     def _likeness(self, found):

@@ -163,17 +163,17 @@ class Owners:
         owned = self.owned
         if owned['merged']:
             return
+        former = owned['party']
 
         def replace():
             Replace = Pool().get('party.replace', type='wizard')
             session, _, _ = Replace.create()
             with Transaction().set_context(
-                    active_model='party.party', active_id=owned['party']):
+                    active_model='party.party', active_id=former):
                 Replace.execute(session, {'ask': {
-                            'source': owned['party'],
+                            'source': former,
                             'destination': self.stage.party,
                             }}, 'replace')
-        former = owned['party']
         owned.update(merged=True, party=self.stage.party)
         owned['parties'].add(self.stage.party)
         if isinstance(
