@@ -372,24 +372,45 @@ class OwnerTestCase(StripeTestCase):
         self.assertEqual(
             self.read(customer.id, 'stripe_owned_id'), [self.customer_id])
 
-    def test_replaced_party(self):
-        "Test a customer stays of the party that replaces another"
+    def replace(self, source, destination):
+        "Replace the party by the destination, as its wizard does"
         with self.transaction():
-            pool = Pool()
-            Replace = pool.get('party.replace', type='wizard')
-            Party = pool.get('party.party')
+            Replace = Pool().get('party.replace', type='wizard')
             session, _, _ = Replace.create()
         with self.transaction(
-                active_model='party.party', active_id=self.party,
+                active_model='party.party', active_id=source,
                 _skip_warnings=True):
             Replace.execute(session, {'ask': {
-                        'source': self.party,
-                        'destination': self.other,
+                        'source': source,
+                        'destination': destination,
                         }}, 'replace')
+
+    def test_replaced_each_other(self):
+        "Test parties that replaced each other do not stop the customers"
+        self.replace(self.party, self.other)
+        with self.transaction():
+            Party = Pool().get('party.party')
+            Party.write([Party(self.party)], {'active': True})
+        self.replace(self.other, self.party)
+        with self.transaction():
+            Customer = Pool().get('account.payment.stripe.customer')
+            Customer.stripe_update([Customer(self.customer)])
+        self.assertEqual(self.known().name, "Customer")
+        # Nor when they are looked for on behalf of another
+        with self.transaction():
+            third, = Party.create([{'name': "Third"}])
+        customer = self.create_double(party=third.id)
+        self.call('stripe_update', customer)
+        self.assertEqual(self.known().name, "Customer")
+
+    def test_replaced_party(self):
+        "Test a customer stays of the party that replaces another"
+        self.replace(self.party, self.other)
         # Stripe is told of it without anybody doing anything
         self.assertEqual(self.known().name, "Other")
         self.assertFalse(self.known().email)
         with self.transaction():
+            Party = Pool().get('party.party')
             self.assertEqual(
                 self.known().metadata['tryton_party'],
                 Party(self.other).code)

@@ -11,6 +11,7 @@ each test.
 A scenario that wants other modules too has them activated in a copy of the
 database of this one, instead of in an empty one, that takes twice as long.
 """
+import faulthandler
 import functools
 import json
 import os
@@ -21,6 +22,8 @@ import unittest
 MODULE = 'account_payment_stripe'
 # Of trytond.tests.test_tryton
 DATABASE = ['restore_db_cache', 'backup_db_cache', 'create_db', 'drop_db']
+# A test that takes as many seconds hangs, its process ends and tells where
+HANGS = 900
 
 
 class Clock:
@@ -111,10 +114,12 @@ class Result(unittest.TextTestResult):
 
     def startTest(self, test):
         self._started = time.monotonic()
+        faulthandler.dump_traceback_later(HANGS, exit=True)
         super().startTest(test)
 
     def stopTest(self, test):
         super().stopTest(test)
+        faulthandler.cancel_dump_traceback_later()
         name = test.id().split('.tests.')[-1]
         self.tests.append((name, time.monotonic() - self._started))
 
@@ -130,6 +135,7 @@ class Runner(unittest.TextTestRunner):
 
 def main():
     file = sys.argv.pop(1)
+    faulthandler.enable()
     # As for python -m unittest
     sys.path[0] = os.getcwd()
     started = time.monotonic()

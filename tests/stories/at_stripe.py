@@ -39,6 +39,7 @@ OTHER_FAULTS = [
     'expired elsewhere', 'arrived in part',
     'two customers of one id', 'customer of another party refused',
     'customer deleted at Stripe', 'parties merged',
+    'parties replaced each other',
     'digits too few', *('mail server %s' % m for m in MODES[1:])]
 
 

@@ -109,6 +109,7 @@ class Story(
             pool = Pool()
             Account = pool.get('account.payment.stripe.account')
             Journal = pool.get('account.payment.journal')
+            self.stage.make_party()
             account = Account(name="Stripe")
             account.secret_key = self.world.secret_key
             account.publishable_key = self.world.publishable_key

@@ -11,7 +11,7 @@ from trytond.transaction import Transaction
 OWNERS = [
     'double', 'typed', 'pay double', 'pay double', 'fill in', 'pay real',
     'delete double', 'delete real', 'update double', 'update real', 'merge',
-    'gone at Stripe', 'cron delete', 'rename']
+    'merge back', 'gone at Stripe', 'cron delete', 'rename']
 
 
 class Owners:
@@ -51,6 +51,8 @@ class Owners:
                 lambda Customer: getattr(Customer, method)([Customer(id_)]))
         elif what == 'merge':
             self._merge()
+        elif what == 'merge back':
+            self._merge_back()
         elif what == 'gone at Stripe':
             owned['given up'] = True
             self.hits['customer deleted at Stripe'] += 1
@@ -95,8 +97,8 @@ class Owners:
             real, stripe_customer_id=customer, stripe_owned_id=customer)
         self.owned = {
             'id': customer, 'method': method, 'party': party, 'real': real,
-            'double': None, 'merged': False, 'parties': {party},
-            'given up': False}
+            'double': None, 'merged': False, 'back': False,
+            'parties': {party}, 'given up': False}
 
     def _make_double(self):
         "As the earlier module has left it"
@@ -161,26 +163,43 @@ class Owners:
     def _merge(self):
         "Replace the party of the owner by the other"
         owned = self.owned
-        if owned['merged']:
-            return
-        former = owned['party']
+        if not owned['merged'] and self._replace(
+                owned['party'], self.stage.party):
+            owned['former'] = owned['party']
+            owned.update(merged=True, party=self.stage.party)
+            owned['parties'].add(self.stage.party)
+            self.hits['parties merged'] += 1
 
+    def _merge_back(self):
+        "It was the wrong way round, the first party replaces the other"
+        owned = self.owned
+        if not owned['merged'] or owned['back']:
+            return
+
+        def activate():
+            Party = Pool().get('party.party')
+            Party.write([Party(owned['former'])], {'active': True})
+        self._played(lambda: self._transaction(activate))
+        if self._replace(self.stage.party, owned['former']):
+            owned.update(back=True, party=owned['former'])
+            self.hits['parties replaced each other'] += 1
+
+    def _replace(self, source, destination):
         def replace():
             Replace = Pool().get('party.replace', type='wizard')
             session, _, _ = Replace.create()
             with Transaction().set_context(
-                    active_model='party.party', active_id=former):
+                    active_model='party.party', active_id=source):
                 Replace.execute(session, {'ask': {
-                            'source': former,
-                            'destination': self.stage.party,
+                            'source': source,
+                            'destination': destination,
                             }}, 'replace')
-        owned.update(merged=True, party=self.stage.party)
-        owned['parties'].add(self.stage.party)
-        if isinstance(
-                self._played(lambda: self._transaction(replace)), Exception):
-            owned.update(merged=False, party=former)
-        else:
-            self.hits['parties merged'] += 1
+        self._played(lambda: self._transaction(replace))
+        # The process may have been killed before or after the commit
+        with self.stage.transaction():
+            Party = Pool().get('party.party')
+            replaced_by = Party(source).replaced_by
+            return bool(replaced_by) and replaced_by.id == destination
 
     def _check_owned(self):
         "What is somebody's at Stripe is not touched for another party"

@@ -226,7 +226,6 @@ class Stage:
         pool = Pool()
         Company = pool.get('company.company')
         Currency = pool.get('currency.currency')
-        Party = pool.get('party.party')
         companies = Company.search([])
         company = companies[0] if companies else create_company()
         self.company = company.id
@@ -245,6 +244,10 @@ class Stage:
                     rounding=Decimal(1).scaleb(-digits), digits=digits)
                 currency.save()
             self.currencies[name] = currency.id
+
+    def make_party(self):
+        "Make the party of the next story, what was done to the last may stay"
+        Party = Pool().get('party.party')
         party, = Party.create([{
                     'name': "Payer",
                     'addresses': [('create', [{}])],
