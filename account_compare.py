@@ -12,8 +12,9 @@ from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
 from .amount import from_stripe
-from .common import attempt, from_timestamp, to_timestamp
+from .common import attempt, from_timestamp, is_key, to_timestamp
 from .gateway import StripeDenied, StripeFailure, StripeUnavailable
+from .payment_intent import METADATA as PAYMENT
 from .refund_create import METADATA, STATES
 from .state import UNPAID
 from .taken import of_disputes
@@ -123,10 +124,53 @@ class CompareMixin:
             min(account.compared_at or now, now) - CHARGES,
             now - CHARGES_AT_MOST)
         charges = {
-            _paid_by(charge): charge['id']
+            _paid_by(charge): (charge.get('metadata') or {}).get(PAYMENT)
             for charge in _listed(account.gateway.charges, since)
             if charge['status'] != 'failed'}
         cls._compare_with(account_id, charges, cls._different_charges)
+        cls._adopt_charges(account_id, {
+                key: intent for (intent, _), key in charges.items()
+                if intent and is_key(key)})
+
+    @classmethod
+    def _adopt_charges(cls, account_id, intents):
+        """Let the payments remember the intents which charged them, by key,
+        and which they do not know since the database was restored.
+
+        Commits payment by payment.
+        """
+        Payment = Pool().get('account.payment')
+        for keys in map(list, grouped_slice(list(intents), 500)):
+            keys_of = {intents[k]: k for k in keys}
+            unknown = [
+                (p.id, intents[p.stripe_idempotency_key])
+                for p in Payment.search([
+                        ('stripe_idempotency_key', 'in', keys),
+                        ], order=[('id', 'ASC')])
+                if p.stripe_payment_intent_id
+                != intents[p.stripe_idempotency_key]]
+            for payment_id, intent in unknown:
+                try:
+                    attempt(cls._adopt_charge, account_id, {
+                            'id': intent,
+                            'metadata': {PAYMENT: keys_of[intent]},
+                            })
+                except (StripeDenied, TransactionError):
+                    raise
+                except StripeFailure as e:
+                    logger.warning(
+                        "payment %s does not know of %s: %s (%s)",
+                        payment_id, intent, e.code, e.request_id)
+                except Exception as e:
+                    logger.exception(
+                        "payment %s does not know of %s", payment_id, intent)
+                    attempt(Payment.stripe_note_unapplied, payment_id, e)
+
+    @classmethod
+    def _adopt_charge(cls, account_id, intent):
+        Payment = Pool().get('account.payment')
+        for payment in Payment.stripe_adopt(cls(account_id), intent):
+            payment.stripe_apply(payment.stripe_read(), fresh=True)
 
     @classmethod
     def _compare_refunds(cls, account_id, now):

@@ -108,7 +108,7 @@ class EventMixin:
             return cls._stripe_apply_event(
                 payments, event, PaymentState.from_intent)
         return cls._stripe_apply_event(
-            cls._stripe_adopt(account, intent), event)
+            cls.stripe_adopt(account, intent), event)
 
     @classmethod
     def stripe_on_charge(cls, account, event):

@@ -127,7 +127,7 @@ class RestoreMixin:
         return self.stripe_is_known
 
     @classmethod
-    def _stripe_adopt(cls, account, intent):
+    def stripe_adopt(cls, account, intent):
         """Return the locked payments that remember the intent from now on.
 
         intent: the dictionary of an intent that no payment knows.

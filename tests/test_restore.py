@@ -169,6 +169,32 @@ class RestoreTestCase(RestoreCase):
             self.assertEqual(payment.state, 'succeeded')
             self.assertEqual(payment.stripe_payment_intent_id, other)
 
+    def test_no_event(self):
+        "Test a payment is found of which Stripe made no event"
+        self.fetch()
+        self.world.miss_events('*')
+        payment = self.paid_on_page()
+        other = self.other_intent(payment)
+        self.fetch()
+        self.assertEqual(
+            self.client.payment_intents.retrieve(other).status, 'canceled')
+        self.assertPaidOnce(payment)
+
+    def test_paid_twice_without_event(self):
+        "Test the payment tells that it was paid twice without any event"
+        self.fetch()
+        self.world.miss_events('*')
+        payment = self.paid_on_page()
+        other = self.other_intent(payment)
+        self.world.pay(other)
+        with self.assertLogs(level='ERROR'):
+            self.fetch()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'succeeded')
+            self.assertEqual(payment.stripe_payment_intent_id, other)
+            self.assertIn(other, payment.stripe_error_message)
+
     def test_cancelled(self):
         "Test a late event of an intent that was cancelled replaces no other"
         payment = self.paid_on_page()

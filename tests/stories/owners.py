@@ -163,25 +163,33 @@ class Owners:
     def _merge(self):
         "Replace the party of the owner by the other"
         owned = self.owned
-        if not owned['merged'] and self._replace(
-                owned['party'], self.stage.party):
-            owned['former'] = owned['party']
-            owned.update(merged=True, party=self.stage.party)
-            owned['parties'].add(self.stage.party)
+        if owned['merged']:
+            return
+        former = owned['party']
+        # Stripe is told of it at once
+        owned.update(merged=True, party=self.stage.party)
+        owned['parties'].add(self.stage.party)
+        if self._replace(former, self.stage.party):
+            owned['former'] = former
             self.hits['parties merged'] += 1
+        else:
+            owned.update(merged=False, party=former)
 
     def _merge_back(self):
         "It was the wrong way round, the first party replaces the other"
         owned = self.owned
         if not owned['merged'] or owned['back']:
             return
+        former = owned['former']
 
         def activate():
             Party = Pool().get('party.party')
-            Party.write([Party(owned['former'])], {'active': True})
+            Party.write([Party(former)], {'active': True})
         self._played(lambda: self._transaction(activate))
-        if self._replace(self.stage.party, owned['former']):
-            owned.update(back=True, party=owned['former'])
+        if self._replace(self.stage.party, former):
+            owned.update(back=True, party=former)
+            # With its customers
+            self.stage.party = former
             self.hits['parties replaced each other'] += 1
 
     def _replace(self, source, destination):
