@@ -196,8 +196,14 @@ class ChargeMixin:
             if state.status == 'requires_payment_method':
                 # It was made for the checkout page. With a payment method its
                 # status tells if it was confirmed
-                params = {'payment_method': job.record.stripe_method}
-                customer = job.record.stripe_customer
+                payment = job.record
+                params = {
+                    'payment_method': payment.stripe_method,
+                    # Other code may have changed it since
+                    'amount': stripe_amount(
+                        payment.amount, payment.currency, payment),
+                    }
+                customer = payment.stripe_customer
                 if customer and customer.stripe_usable_id:
                     params['customer'] = customer.stripe_usable_id
                 yield Call(

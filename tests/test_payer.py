@@ -125,6 +125,23 @@ class PayerTestCase(StripeTestCase):
                     self.assertEqual(
                         (payment.state, payment.amount), ('succeeded', amount))
 
+    def test_amount_charged(self):
+        "What is charged after the page was open is the amount as it is then"
+        id_, path = self.checkout(
+            stripe_token='tok_visa', stripe_chargeable=True)
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = Payment(id_)
+            payment.amount = Decimal('50.00')
+            payment.save()
+            Payment.process([payment])
+        with self.transaction():
+            payment = Payment(id_)
+            self.assertEqual(
+                (payment.state, payment.amount),
+                ('succeeded', Decimal('50.00')))
+        self.assertEqual([m['amount'] for m in self.world.ledger()], [5000])
+
     def test_amount_refused(self):
         "The page lets nobody pay another amount than it shows"
         id_, path = self.checkout()

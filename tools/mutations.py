@@ -572,6 +572,11 @@ MUTATIONS = {
             ("            if payment.stripe_intent_status in UNPAID:",
                 "            if False:")],
         ['test_paid_on_page', 'test_paid_on_page_without_cron']),
+    'miss who paid before a restore without an event': (
+        'account_compare.py', [
+            ("        cls._adopt_charges(account_id, {\n",
+                "        dict({\n")],
+        ['test_no_event']),
     'look for what was paid too late (15)': ('account_compare.py', [
             ("            min(account.compared_at or now, now) - CHARGES,",
                 "            now - CHARGES,")],
@@ -599,6 +604,11 @@ MUTATIONS = {
                 "                    pass")],
         ['test_events_forbidden']),
     # page
+    'charge the amount that the page had': ('payment_charge.py', [
+            ("                    'amount': stripe_amount(\n"
+                "                        payment.amount, payment.currency, "
+                "payment),\n", "")],
+        ['test_amount_charged']),
     'let pay another amount than is shown': ('payment_checkout.py', [
             ("                return self._stripe_fit_intent(gateway, intent)",
                 "                return intent")],
