@@ -10,7 +10,8 @@ N ?= 200
 	clean
 
 demo: $(VENV)/installed
-	@ONCE=$(ONCE) $(BIN)/python tools/demo.py $(STORY)
+	@ONCE=$(ONCE) PORT=$(if $(filter file,$(origin PORT)),,$(PORT)) \
+		$(BIN)/python tools/demo.py $(STORY)
 
 test: $(VENV)/installed
 	@sh tools/chromium.sh

@@ -29,7 +29,7 @@ PORT = 8000
 def parse():
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
-        epilog="ONCE=1 ends after the story.")
+        epilog="ONCE=1 ends after the story, PORT=... is Tryton's port.")
     parser.add_argument(
         'story', nargs='?', default='pay', choices=STORIES)
     return parser.parse_args()
@@ -47,6 +47,14 @@ def stripe_keys():
     if not all('_test_' in k for k in keys):
         sys.exit("The demo takes keys of the test mode only.")
     return keys
+
+
+def wanted_port():
+    "Return the port for Tryton that was asked for"
+    text = os.environ.get('PORT') or str(PORT)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        sys.exit("PORT must be a number from 1 to 65535, not %r." % text)
+    return int(text)
 
 
 def free_port(wanted=0):
@@ -73,8 +81,17 @@ def configure(folder, port, mail_port):
             'TRYTOND_EMAIL__FROM': 'shop@example.com',
             })
     logging.basicConfig(level=logging.ERROR, format="    %(message)s")
+    logging.getLogger().handlers[0].addFilter(_is_unexpected)
     logging.captureWarnings(True)
     warnings.simplefilter('ignore')
+
+
+def _is_unexpected(record):
+    "If it is not what the client shows to its user, as the password's dialog"
+    from trytond.exceptions import TrytonException
+    return not (
+        record.exc_info
+        and isinstance(record.exc_info[1], TrytonException))
 
 
 def stay(company, terminal):
@@ -132,12 +149,17 @@ def main():
 
 def tell(story, keys, folder, stays, started):
     "Return the exit status"
-    port, mail_port = free_port(PORT), free_port()
+    wanted = wanted_port()
+    port, mail_port = free_port(wanted), free_port()
     configure(folder, port, mail_port)
     import demo_terminal
     terminal = demo_terminal.Terminal()
     terminal.title("Stripe payments in Tryton")
     terminal.line("Starting, the first time takes some seconds...")
+    if port != wanted:
+        terminal.line(
+            "Port %d is taken, so Tryton listens on %d. Choose another with "
+            "PORT=..." % (wanted, port))
     import demo_company
     import demo_payer
     import demo_stories
