@@ -14,12 +14,12 @@ from trytond.transaction import Transaction, TransactionError
 from .amount import from_stripe
 from .common import attempt, from_timestamp, is_key, to_timestamp
 from .gateway import StripeDenied, StripeFailure, StripeUnavailable
+from .listing import listed
 from .payment_intent import METADATA as PAYMENT
 from .refund_create import METADATA, STATES
 from .state import UNPAID
 from .taken import of_disputes
 
-PAGE = 100
 EVERY = dt.timedelta(days=1)
 # When a permission was missing
 AGAIN = dt.timedelta(hours=1)
@@ -125,7 +125,8 @@ class CompareMixin:
             now - CHARGES_AT_MOST)
         charges = {
             _paid_by(charge): (charge.get('metadata') or {}).get(PAYMENT)
-            for charge in _listed(account.gateway.charges, since)
+            for charge in listed(
+                account.gateway.charges.list, created=_since(since))
             if charge['status'] != 'failed'}
         cls._compare_with(account_id, charges, cls._different_charges)
         cls._adopt_charges(account_id, {
@@ -175,7 +176,9 @@ class CompareMixin:
     @classmethod
     def _compare_refunds(cls, account_id, now):
         refunds = defaultdict(dict)
-        for refund in _listed(cls(account_id).gateway.refunds, now - REFUNDS):
+        for refund in listed(
+                cls(account_id).gateway.refunds.list,
+                created=_since(now - REFUNDS)):
             refunds[_paid_by(refund)][refund['id']] = {
                 n: refund.get(n) for n in ['amount', 'created', 'status']
                 } | {'key': (refund.get('metadata') or {}).get(METADATA)}
@@ -184,8 +187,9 @@ class CompareMixin:
     @classmethod
     def _compare_disputes(cls, account_id, now):
         disputes = defaultdict(list)
-        for dispute in _listed(
-                cls(account_id).gateway.disputes, now - DISPUTES):
+        for dispute in listed(
+                cls(account_id).gateway.disputes.list,
+                created=_since(now - DISPUTES)):
             # Without the evidence, which may be much
             disputes[_paid_by(dispute)].append({
                     n: dispute.get(n) for n in [
@@ -266,9 +270,9 @@ class CompareMixin:
                     ('state', '!=', 'draft'),
                     ], order=[]):
             records[record.payment].append(record)
-        for payment, listed in refunds.items():
+        for payment, ours in refunds.items():
             changed = {
-                id_ for id_, refund in listed.items()
+                id_ for id_, refund in ours.items()
                 for record in records[payment]
                 if (record.stripe_refund_id == id_
                     or (refund['key']
@@ -277,38 +281,39 @@ class CompareMixin:
                     or record.state != STATES.get(
                         refund['status'], 'processing'))}
             if changed or cls._is_other_sum(
-                    payment, listed, records[payment]):
+                    payment, ours, records[payment]):
                 yield payment.id, changed
 
     @staticmethod
-    def _is_other_sum(payment, listed, records):
+    def _is_other_sum(payment, refunds, records):
         "Return if the refunds that are known of the payment are not those"
         known = payment.stripe_refunded_amount
         if known is None or not payment.stripe_state_at:
             return True
         if any(r['created'] > to_timestamp(payment.stripe_state_at)
-                for r in listed.values()):
+                for r in refunds.values()):
             return True
         sum_ = from_stripe(sum(
-                r['amount'] for r in listed.values()
+                r['amount'] for r in refunds.values()
                 if r['status'] == 'succeeded'), payment.currency.code)
         # Those which are too old to be listed
         sum_ += sum(
             r.amount for r in records
             if r.state == 'succeeded'
             and r.stripe_refund_id
-            and r.stripe_refund_id not in listed)
+            and r.stripe_refund_id not in refunds)
         if known > sum_:
             # By older ones that were made in Stripe's dashboard, unless
             # one has failed
             return any(
-                STATES.get(r['status']) == 'failed' for r in listed.values())
+                STATES.get(r['status']) == 'failed'
+                for r in refunds.values())
         return known < sum_
 
     @classmethod
     def _different_disputes(cls, disputes):
-        for payment, listed in disputes.items():
-            lost, at_risk, shown = of_disputes(listed)
+        for payment, ours in disputes.items():
+            lost, at_risk, shown = of_disputes(ours)
             code = payment.currency.code
             if (payment.stripe_lost_amount != from_stripe(lost, code)
                     or payment.stripe_disputed_amount != from_stripe(
@@ -335,18 +340,9 @@ class CompareMixin:
         attempt(apply)
 
 
-def _listed(service, since):
-    "Yield the dictionaries of what was created since then, newest first"
-    params = {
-        'created': {'gte': to_timestamp(since)},
-        'limit': PAGE,
-        }
-    page = service.list(**params)
-    while True:
-        yield from page['data']
-        if not page['has_more']:
-            break
-        page = service.list(starting_after=page['data'][-1]['id'], **params)
+def _since(datetime):
+    "Return the parameter to list what was created since then"
+    return {'gte': to_timestamp(datetime)}
 
 
 def _paid_by(object_):

@@ -1,6 +1,5 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-import hmac
 import json
 
 import stripe
@@ -22,10 +21,8 @@ class WebhookMixin:
         if not is_key(identifier):
             return
         holders = cls.webhook_identifier.holders(cls, identifier)
-        for account in cls.search([('id', 'in', holders)]):
-            if hmac.compare_digest(
-                    account.webhook_identifier.encode(), identifier.encode()):
-                return account
+        accounts = cls.search([('id', 'in', holders)], limit=1)
+        return accounts[0] if accounts else None
 
     def read_webhook(self, body, signature):
         """Return the dictionary of the event posted to the webhook and None,

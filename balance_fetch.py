@@ -16,8 +16,8 @@ from .common import (
     to_timestamp)
 from .gateway import (
     StripeDenied, StripeFailure, StripeRefused, StripeUnavailable)
+from .listing import pages
 
-PAGE = 100
 # A transaction may be listed long after it was created
 LATE = dt.timedelta(days=30)
 # How far back they are read while the sums differ
@@ -97,18 +97,12 @@ class FetchMixin:
         "Store what is listed before the last transaction, oldest first"
         balance = cls(balance_id)
         gateway, code = balance.stripe_account.gateway, balance.code
-        last, count, has_more = balance.last_transaction, 0, True
-        while has_more:
-            page = gateway.balance_transactions.list(
-                currency=code, ending_before=last, limit=PAGE)
-            rows = page['data'][::-1]
-            if not rows:
-                break
-            last = rows[-1]['id']
-            count += cls.store_page(
-                balance_id, rows, values={'last_transaction': last})
-            has_more = page['has_more']
-        return count
+        return sum(
+            cls.store_page(
+                balance_id, rows, values={'last_transaction': rows[-1]['id']})
+            for rows in pages(
+                gateway.balance_transactions.list, currency=code,
+                ending_before=balance.last_transaction))
 
     @classmethod
     def _fetch_older(cls, balance_id):
@@ -118,46 +112,41 @@ class FetchMixin:
         Goes on where it was stopped.
         """
         balance = cls(balance_id)
-        account, code = balance.stripe_account, balance.code
-        gateway = account.gateway
+        account = balance.stripe_account
         since = balance.started_at
         if balance.last_transaction and balance.walked_at:
             since = max(
                 since, balance.walked_at
                 - (FAR if balance.differing else LATE))
-        newest, oldest = balance.walk_newest, balance.walk_oldest
-        count, has_more = 0, True
-        while has_more:
-            params = {
-                'currency': code,
-                'created': {'gte': to_timestamp(since)},
-                'limit': PAGE,
-                }
-            if oldest:
-                params['starting_after'] = oldest
-            try:
-                page = gateway.balance_transactions.list(**params)
-            except StripeRefused as e:
-                if not e.missing or not oldest:
-                    raise
-                newest = oldest = None
-                continue
-            rows = page['data']
-            if rows:
+
+        def walk(newest, oldest):
+            count = 0
+            params = {'starting_after': oldest} if oldest else {}
+            for rows in pages(
+                    account.gateway.balance_transactions.list,
+                    currency=balance.code,
+                    created={'gte': to_timestamp(since)}, **params):
                 newest = newest or rows[0]['id']
-                oldest = rows[-1]['id']
-            has_more = page['has_more'] and bool(rows)
-            values = {'walk_newest': newest, 'walk_oldest': oldest}
-            if not has_more:
-                values = {
-                    'walk_newest': None,
-                    'walk_oldest': None,
-                    'walked_at': account.stripe_now,
-                    }
-                if not balance.last_transaction:
-                    values['last_transaction'] = newest
-            count += cls.store_page(balance_id, rows, values=values)
-        return count
+                count += cls.store_page(balance_id, rows, values={
+                        'walk_newest': newest,
+                        'walk_oldest': rows[-1]['id'],
+                        })
+            values = {
+                'walk_newest': None,
+                'walk_oldest': None,
+                'walked_at': account.stripe_now,
+                }
+            if not balance.last_transaction:
+                values['last_transaction'] = newest
+            cls.store_page(balance_id, [], values=values)
+            return count
+        try:
+            return walk(balance.walk_newest, balance.walk_oldest)
+        except StripeRefused as e:
+            if not e.missing or not balance.walk_oldest:
+                raise
+            # Stripe does not know where it was stopped
+            return walk(None, None)
 
     @classmethod
     def store_page(cls, balance_id, rows, payout_id=None, values=None):

@@ -393,6 +393,13 @@ class ErrorMixin:
             'invisible': ~Eval('stripe_error_param'),
             })
 
+    @classmethod
+    def copy(cls, records, default=None):
+        default = default.copy() if default is not None else {}
+        for name in cls.stripe_error_values(None):
+            default.setdefault(name)
+        return super().copy(records, default=default)
+
     @staticmethod
     def stripe_error_values(failure):
         "Return the values that show the failure, a StripeFailure, or none"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from .gateway import STRIPE_VERSION, StripeDenied, StripeRefused
+from .listing import listed
 
 __all__ = [
     'Finding', 'PROBES', 'belongs', 'endpoints_of', 'is_same_url',
@@ -102,14 +103,7 @@ def belongs(gateway, public):
 
 def endpoints_of(gateway):
     "Return the dictionaries of the webhook endpoints at Stripe"
-    endpoints = []
-    params = {'limit': 100}
-    while True:
-        page = gateway.webhook_endpoints.list(**params)
-        endpoints.extend(page['data'])
-        if not page['has_more']:
-            return endpoints
-        params['starting_after'] = page['data'][-1]['id']
+    return list(listed(gateway.webhook_endpoints.list))
 
 
 def is_same_url(first, second, host=True):

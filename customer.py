@@ -207,8 +207,7 @@ class Customer(
         for name in [
                 'stripe_customer_id', 'stripe_token',
                 'stripe_setup_intent_id', 'stripe_payment_method_id',
-                'stripe_sent', 'stripe_error_message', 'stripe_error_code',
-                'stripe_error_param', 'fingerprints', 'identical_customers']:
+                'stripe_sent', 'fingerprints', 'identical_customers']:
             default.setdefault(name)
         return super().copy(customers, default=default)
 

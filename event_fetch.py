@@ -5,8 +5,8 @@ import logging
 
 from .common import attempt, to_timestamp
 from .gateway import StripeRefused
+from .listing import pages
 
-PAGE = 100
 # Stripe tries that long to deliver an event
 # https://docs.stripe.com/webhooks#automatic-retries
 DELIVERY = dt.timedelta(days=4)
@@ -71,27 +71,19 @@ class FetchMixin:
                         ])):
             # What happened since then is listed after it
             return
-        params = {
-            'created': {'gte': to_timestamp(since)},
-            'limit': PAGE,
-            }
         handlers = cls.handlers()
         late = []
-        last, has_more = account.last_event, True
-        while has_more:
-            try:
-                page = account.gateway.events.list(
-                    starting_after=last, **params)
-            except StripeRefused as e:
-                if not e.missing:
-                    raise
-                break
-            events = [e for e in page['data'] if e['type'] in handlers]
-            known = events and cls.search_known(account, events)
-            late.extend(e for e in events if e['id'] not in known)
-            has_more = page['has_more']
-            if page['data']:
-                last = page['data'][-1]['id']
+        try:
+            for page in pages(
+                    account.gateway.events.list,
+                    starting_after=account.last_event,
+                    created={'gte': to_timestamp(since)}):
+                events = [e for e in page if e['type'] in handlers]
+                known = events and cls.search_known(account, events)
+                late.extend(e for e in events if e['id'] not in known)
+        except StripeRefused as e:
+            if not e.missing:
+                raise
         for events in cls._grouped(late[::-1]):
             cls.receive_all(account, events)
 
@@ -123,29 +115,20 @@ def _pages_since(gateway, last, **params):
 
     All that Stripe keeps if the last is None or unknown to it.
     """
-    params['limit'] = PAGE
     if last:
         try:
-            page = gateway.events.list(ending_before=last, **params)
+            yield from pages(
+                gateway.events.list, ending_before=last, **params)
+            return
         except StripeRefused as e:
             if not e.missing:
                 raise
             logger.warning("event %s is not kept by Stripe anymore", last)
-            last = None
-    if not last:
-        # They are listed newest first
-        page = gateway.events.list(**params)
-        while page['has_more']:
-            page = gateway.events.list(
-                starting_after=page['data'][-1]['id'], **params)
-        # The last page may be short, so it moves on from the oldest
-        if page['data']:
-            yield page['data'][::-1]
-            page = gateway.events.list(
-                ending_before=page['data'][0]['id'], **params)
-    while page['data']:
-        yield page['data'][::-1]
-        if not page['has_more']:
-            break
-        page = gateway.events.list(
-            ending_before=page['data'][0]['id'], **params)
+    oldest = None
+    for page in pages(gateway.events.list, **params):
+        oldest = page
+    if oldest:
+        # It may be short, so it moves on from the newest of them
+        yield oldest[::-1]
+        yield from pages(
+            gateway.events.list, ending_before=oldest[0]['id'], **params)

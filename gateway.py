@@ -130,13 +130,12 @@ class StripeFailure(Exception):
     replayed = False
     forbidden = False
 
-    def __init__(self, message, code=None, param=None, decline_code=None,
-            request_id=None, card=False, intent=None):
+    def __init__(self, message, code=None, param=None, request_id=None,
+            card=False, intent=None):
         super().__init__(message)
         self.message = message
         self.code = code
         self.param = param
-        self.decline_code = decline_code
         self.request_id = request_id
         self.card = card
         self.intent = intent
@@ -201,7 +200,6 @@ def classify(error):
         code=_code(error),
         param=(text(getattr(details, 'param', None))
             or text(getattr(error, 'param', None))),
-        decline_code=text(getattr(details, 'decline_code', None)),
         request_id=error.request_id,
         card=error.http_status == 402,
         intent=intent.to_dict() if intent else None)

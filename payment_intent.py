@@ -68,7 +68,7 @@ class IntentMixin:
 
     @property
     def stripe_create_key(self):
-        if self.stripe_attempt is None:
+        if self.stripe_is_of_earlier:
             # The earlier version may have charged with it, which Stripe tells
             return self.stripe_idempotency_key
         # Another key once Stripe has saved a failure under the old one

@@ -14,9 +14,10 @@ from trytond.transaction import Transaction
 
 from .amount import from_stripe
 from .balance import rounded
-from .balance_fetch import CHANGES, PAGE
+from .balance_fetch import CHANGES
 from .common import UNKNOWN, attempt, from_timestamp, one_line, to_timestamp
 from .gateway import StripeRefused
+from .listing import pages
 
 # Which can still change
 OPEN = ['pending', 'in_transit', UNKNOWN]
@@ -273,15 +274,12 @@ class Payout(ModelSQL, ModelView):
         since = min(
             max(b.started_at, b.payouts_at - CHANGES) if b.payouts_at
             else b.started_at for b in Balance.browse(balances))
-        params = {'created': {'gte': to_timestamp(since)}, 'limit': PAGE}
-        has_more, now = True, None
-        while has_more:
-            page = gateway.payouts.list(**params)
+        now = None
+        for page in pages(
+                gateway.payouts.list, created={'gte': to_timestamp(since)}):
             now = now or account.stripe_now
-            attempt(cls.store, balances, page['data'])
-            has_more = page['has_more'] and bool(page['data'])
-            if has_more:
-                params['starting_after'] = page['data'][-1]['id']
+            attempt(cls.store, balances, page)
+        now = now or account.stripe_now
         # They are not listed anymore
         for identifier in cls._to_read(balances, since):
             try:
@@ -420,14 +418,9 @@ class Payout(ModelSQL, ModelView):
         payout = cls(payout_id)
         balance_id = payout.balance.id
         gateway = payout.balance.stripe_account.gateway
-        params = {'payout': payout.identifier, 'limit': PAGE}
-        has_more = True
-        while has_more:
-            page = gateway.balance_transactions.list(**params)
-            Balance.store_page(balance_id, page['data'], payout_id)
-            has_more = page['has_more'] and bool(page['data'])
-            if has_more:
-                params['starting_after'] = page['data'][-1]['id']
+        for page in pages(
+                gateway.balance_transactions.list, payout=payout.identifier):
+            Balance.store_page(balance_id, page, payout_id)
         attempt(cls._note_explained, payout_id)
 
     @classmethod

@@ -247,9 +247,8 @@ class Refund(
         for name in [
                 'submitted_by', 'submitted_by_user', 'approved_by',
                 'approved_by_user', 'stripe_idempotency_key',
-                'stripe_refund_id', 'stripe_error_message',
-                'stripe_error_code', 'stripe_error_param',
-                'stripe_sent_at', 'stripe_instructions_email']:
+                'stripe_refund_id', 'stripe_sent_at',
+                'stripe_instructions_email']:
             default.setdefault(name)
         default.setdefault('stripe_unsure', False)
         return super().copy(refunds, default=default)

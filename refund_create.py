@@ -11,6 +11,7 @@ from .call import Call
 from .common import stripe_amount
 from .exceptions import StripeCurrencyError
 from .gateway import StripeRefused, StripeUnavailable
+from .listing import listed
 from .policy import KEPT
 from .run import Run
 
@@ -75,7 +76,7 @@ class CreateMixin:
     @property
     def stripe_create_key(self):
         # Another key only once nothing can come of the old one anymore
-        if self.stripe_attempt is None:
+        if self.stripe_is_of_earlier:
             # The earlier version may have refunded with it, which Stripe tells
             return self.stripe_idempotency_key
         return '%s-%s' % (self.stripe_idempotency_key, self.stripe_attempt)
@@ -172,7 +173,7 @@ class CreateMixin:
         # the backup from which the database is restored
         gateway = job.gateway
         released = None
-        if job.record.stripe_attempt is None:
+        if job.record.stripe_is_of_earlier:
             state = yield job.record.payment.stripe_reading(gateway)
             released = state.released
         payment = job.record.payment
@@ -224,7 +225,7 @@ class CreateMixin:
         """
         key = self.stripe_idempotency_key
         known = amount = None
-        if self.stripe_attempt is None:
+        if self.stripe_is_of_earlier:
             # The earlier version named no record, so that one of the same
             # amount which is no other's must be taken for it
             amount = stripe_amount(
@@ -323,12 +324,4 @@ def _readable(reason):
 def _find(gateway, is_mine, intent=None, charge=None):
     "Return the dictionary of the refund that is mine or None"
     params = {'payment_intent': intent} if intent else {'charge': charge}
-    page = gateway.refunds.list(limit=100, **params)
-    while True:
-        for refund in page['data']:
-            if is_mine(refund):
-                return refund
-        if not page['has_more']:
-            return None
-        page = gateway.refunds.list(
-            limit=100, starting_after=page['data'][-1]['id'], **params)
+    return next(filter(is_mine, listed(gateway.refunds.list, **params)), None)

@@ -76,6 +76,11 @@ class RetryMixin:
         return self.stripe_account
 
     @property
+    def stripe_is_of_earlier(self):
+        "If only the earlier module of this name may have sent a request"
+        return self.stripe_attempt is None
+
+    @property
     def stripe_is_carried(self):
         "If there is still something to do at Stripe"
         return True

@@ -4,6 +4,7 @@
 
 Knows no Tryton model.
 """
+from .listing import listed
 
 BRANDS = {
     'amex': "American Express",
@@ -16,28 +17,16 @@ BRANDS = {
     }
 
 
-def _list_all(list_, customer):
-    "Return dictionaries of all that the list of the customer has"
-    objects = []
-    page = list_(customer, limit=100)
-    objects.extend(page['data'])
-    while page['has_more']:
-        page = list_(
-            customer, limit=100, starting_after=objects[-1]['id'])
-        objects.extend(page['data'])
-    return objects
-
-
 def read_sources(gateway, customer):
     "Return the dictionaries of the sources of the customer at Stripe"
-    return _list_all(gateway.customers.payment_sources.list, customer)
+    return list(listed(gateway.customers.payment_sources.list, customer))
 
 
 def read_payment_methods(gateway, customer):
     "Return the dictionaries of the payment methods of the customer at Stripe"
     # Stripe lists cards that are sources also as payment methods
     return [
-        m for m in _list_all(gateway.customers.payment_methods.list, customer)
+        m for m in listed(gateway.customers.payment_methods.list, customer)
         if m['id'].startswith('pm_')]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .gateway import Moment, StripeDenied, StripeRefused
+from .listing import listed
 from .taken import find_release, is_booked_whole, of_disputes
 
 __all__ = ['PaymentState', 'instructions']
@@ -260,12 +261,11 @@ class PaymentState:
     def _read_refunds(self, gateway, charge):
         "Return the dictionaries of the refunds"
         refunds = charge['refunds']
-        data = refunds['data']
-        while refunds['has_more']:
-            refunds = gateway.refunds.list(
-                charge=charge['id'], starting_after=data[-1]['id'],
-                limit=100)
-            data.extend(refunds['data'])
+        data = list(refunds['data'])
+        if refunds['has_more']:
+            data.extend(listed(
+                    gateway.refunds.list, charge=charge['id'],
+                    starting_after=data[-1]['id']))
         release, sure = find_release(charge, self.captured, data)
         if release and (sure or self._is_booked_whole(gateway, charge)):
             # What was not captured was never here to be given back
@@ -291,13 +291,7 @@ class PaymentState:
         return is_booked_whole(charge, self.captured) is not False
 
     def _read_disputes(self, gateway, charge, refunds):
-        page = gateway.disputes.list(charge=charge['id'], limit=100)
-        disputes = page['data']
-        while page['has_more']:
-            page = gateway.disputes.list(
-                charge=charge['id'], starting_after=disputes[-1]['id'],
-                limit=100)
-            disputes.extend(page['data'])
+        disputes = list(listed(gateway.disputes.list, charge=charge['id']))
         self.lost, self.at_risk, shown = of_disputes(disputes, refunds)
         if shown:
             self.dispute_reason = shown['reason']
