@@ -20,10 +20,12 @@ from .account_compare import CompareMixin
 from .account_connect import ConnectMixin
 from .account_keys import KeysMixin
 from .account_webhook import WebhookMixin
-from .common import attempt, from_timestamp, is_hurried, new_key
+from .attempt import attempt
+from .connect import connect, is_hurried
+from .convert import from_timestamp, new_key
 from .gateway import (
     API_BASE, MAX_NETWORK_RETRIES, RATE_ENDPOINT, TIMEOUT, StripeDenied,
-    StripeFailure, connect)
+    StripeFailure)
 from .secret import PublishableKey, Secret
 
 SECTION = 'account_payment_stripe'

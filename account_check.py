@@ -10,9 +10,12 @@ from trytond.model import ModelSQL, ModelView, fields
 from trytond.pool import Pool
 from trytond.pyson import Eval, If
 
-from .common import attempt, failure_message, to_timestamp
+from .attempt import attempt
+from .connect import connect
 from .connection import Finding, belongs, missing_permissions, register_domain
-from .gateway import API_BASE, StripeFailure, StripeUnavailable, connect
+from .convert import to_timestamp
+from .error import failure_message
+from .gateway import API_BASE, StripeFailure, StripeUnavailable
 
 # Stripe tells of events that it could not deliver
 DELIVERY = dt.timedelta(days=4)

@@ -12,7 +12,8 @@ from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
 from .amount import from_stripe
-from .common import attempt, from_timestamp, is_key, to_timestamp
+from .attempt import attempt
+from .convert import from_timestamp, is_key, to_timestamp
 from .gateway import StripeDenied, StripeFailure, StripeUnavailable
 from .listing import listed
 from .payment_intent import METADATA as PAYMENT

@@ -10,8 +10,10 @@ from trytond.pool import Pool
 from trytond.pyson import Eval
 from trytond.transaction import Transaction
 
-from .common import attempt, failure_message, new_key
+from .attempt import attempt
 from .connection import Finding, endpoints_of, is_same_url, problems_of
+from .convert import new_key
+from .error import failure_message
 from .exceptions import StripeError, StripeWebhookMovedWarning
 from .gateway import STRIPE_VERSION, StripeDenied, StripeFailure
 from .keys import key_mode

@@ -7,7 +7,7 @@ import stripe
 from trytond.model import dualmethod
 from trytond.pool import Pool
 
-from .common import is_key
+from .convert import is_key
 from .inquiry import inquire
 
 

@@ -11,9 +11,9 @@ from trytond.pool import Pool
 from trytond.transaction import Transaction, TransactionError
 
 from .amount import from_stripe
-from .common import (
-    attempt, error_message, failure_message, from_timestamp, is_key,
-    to_timestamp)
+from .attempt import attempt
+from .convert import from_timestamp, is_key, to_timestamp
+from .error import error_message, failure_message
 from .gateway import (
     StripeDenied, StripeFailure, StripeRefused, StripeUnavailable)
 from .listing import pages

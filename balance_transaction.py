@@ -15,8 +15,9 @@ from trytond.pyson import Bool, Eval, If
 from trytond.transaction import Transaction
 
 from .amount import AmountError, exact, from_stripe
-from .common import from_timestamp, inexact_message, one_line
+from .convert import from_timestamp, one_line
 from .insert import insert
+from .record_amount import inexact_message
 
 # What its source can be, by the first characters of its id
 CHARGES = ('ch_', 'py_')

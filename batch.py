@@ -1,74 +1,82 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-"""Do together for many records what costs the same for one."""
-from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 from trytond.transaction import Transaction
 
-__all__ = ['all_locked', 'later', 'locked', 'settle', 'together']
+__all__ = ['Batch']
 
 # The context is no place for it, as the caches are kept by context
 _batches = WeakKeyDictionary()
 
 
-class _Batch:
+class Batch:
+    """Do once for many records of a transaction what costs the same for one.
 
-    def __init__(self, records):
-        self.locked = {(r.__name__, r.id): r for r in records}
-        self.later = {}
+        with Batch(records) as batch:
+            batch.defer(func, item)
 
-    def settle(self):
-        while self.later:
-            func = next(iter(self.later))
-            func(list(self.later.pop(func)))
-
-
-@contextmanager
-def together(records=()):
-    """Let later wait for the end of the with statement.
-
-    records: those which are locked, the transaction must not end before.
+    Inside the with statement the records stay locked, so that they are not
+    locked and read again, and what is deferred waits for its end. It is the
+    current() batch of the transaction there, which must not end before.
     """
-    transaction = Transaction()
-    former = _batches.get(transaction)
-    batch = _batches[transaction] = _Batch(records)
-    try:
-        yield
-        batch.settle()
-    finally:
-        _batches[transaction] = former
+
+    def __init__(self, records=()):
+        self._locked = {(r.__name__, r.id): r for r in records}
+        self._deferred = {}
+
+    @classmethod
+    def current(cls):
+        "Return the batch of the transaction, or one that defers nothing"
+        return _batches.get(Transaction()) or _NO_BATCH
+
+    def __enter__(self):
+        transaction = Transaction()
+        self._former = _batches.get(transaction)
+        _batches[transaction] = self
+        return self
+
+    def __exit__(self, type_, value, traceback):
+        try:
+            if type_ is None:
+                self.finish()
+        finally:
+            _batches[Transaction()] = self._former
+
+    def locked(self, name, ids):
+        "Return the records of the model, None if they are not all locked"
+        if all((name, i) in self._locked for i in ids):
+            return [self._locked[name, i] for i in ids]
+
+    def all_locked(self, name):
+        "Return all the records of the model that are locked"
+        return [r for r in self._locked.values() if r.__name__ == name]
+
+    def defer(self, func, item):
+        """Call func with a list of the item, and others, at the end.
+
+        Each item is once in the list, in the order of their first time.
+        """
+        self._deferred.setdefault(func, {})[item] = None
+
+    def finish(self, item=None):
+        "Do what is deferred now, with an item only if some of it is about it"
+        if item is not None and not any(
+                item in items for items in self._deferred.values()):
+            return
+        while self._deferred:
+            func = next(iter(self._deferred))
+            func(list(self._deferred.pop(func)))
 
 
-def locked(name, ids):
-    """Return the records of the model that have been locked together.
+class _NoBatch(Batch):
+    "Where no batch is: each record is alone"
 
-    None if they have not all been.
-    """
-    batch = _batches.get(Transaction())
-    if batch and all((name, i) in batch.locked for i in ids):
-        return [batch.locked[name, i] for i in ids]
+    def locked(self, name, ids):
+        return
 
-
-def all_locked(name):
-    "Return all the records of the model that have been locked together"
-    batch = _batches.get(Transaction())
-    return [r for r in batch.locked.values() if r.__name__ == name] if (
-        batch) else []
-
-
-def later(func, item):
-    "Call func with a list of the item, and others of the batch at its end"
-    batch = _batches.get(Transaction())
-    if batch:
-        # A dictionary keeps the order and each once
-        batch.later.setdefault(func, {})[item] = None
-    else:
+    def defer(self, func, item):
         func([item])
 
 
-def settle(item):
-    "Do now what waits for the end of the batch if it is about the item"
-    batch = _batches.get(Transaction())
-    if batch and any(item in items for items in batch.later.values()):
-        batch.settle()
+_NO_BATCH = _NoBatch()

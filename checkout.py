@@ -8,7 +8,8 @@ from trytond.pool import Pool
 from trytond.report import Report
 from trytond.transaction import Transaction, without_check_access
 
-from .common import failure_message, is_key, new_key
+from .convert import is_key, new_key
+from .error import failure_message
 from .exceptions import StripeError
 from .gateway import StripeFailure
 from .secret import Secret

@@ -14,14 +14,16 @@ from trytond.pool import Pool
 from trytond.pyson import Bool, Eval, If
 from trytond.wizard import Button, StateTransition, StateView, Wizard
 
-from .batch import later
+from .access import is_readable
+from .batch import Batch
 from .checkout import CheckoutMixin
-from .common import ErrorMixin, LeaseMixin, failure_message, is_readable
 from .customer_checkout import PageMixin
 from .customer_owner import OwnerMixin
 from .customer_sync import SyncMixin
+from .error import ErrorMixin, failure_message
 from .exceptions import StripeError
 from .gateway import StripeFailure
+from .lease import LeaseMixin
 from .retry import RetryMixin
 from .secret import Secret
 from .sources import (
@@ -300,7 +302,7 @@ class Customer(
         "Store those of the fingerprints that are new"
         Fingerprint = Pool().get('account.payment.stripe.customer.fingerprint')
         for fingerprint in fingerprints:
-            later(Fingerprint.add, (self.id, fingerprint))
+            Batch.current().defer(Fingerprint.add, (self.id, fingerprint))
 
 
 class SourceDetach(Wizard):

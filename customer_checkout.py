@@ -10,7 +10,7 @@ from trytond.model import Index, fields
 from trytond.transaction import Transaction
 
 from .call import Call
-from .common import from_timestamp
+from .convert import from_timestamp
 from .gateway import StripeKeyReused, StripeRefused
 from .run import Run
 from .sources import reusable_method

@@ -12,14 +12,15 @@ from trytond.pyson import Eval, If
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
-from .batch import later, together
-from .common import (
-    attempt, error_message, failure_message, from_timestamp, is_key,
-    next_pause)
+from .attempt import attempt
+from .batch import Batch
+from .convert import from_timestamp, is_key
+from .error import error_message, failure_message
 from .event_fetch import FetchMixin
 from .event_handlers import HANDLERS, is_current, is_final, object_id_of
 from .gateway import StripeDenied, StripeFailure, StripeUnavailable
 from .insert import insert
+from .policy import next_pause
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class Event(FetchMixin, ModelSQL, ModelView):
         record.state = 'applied'
         record.error_message = None
         record.try_at = None
-        later(cls._store, record)
+        Batch.current().defer(cls._store, record)
         return records
 
     @staticmethod
@@ -237,7 +238,7 @@ class Event(FetchMixin, ModelSQL, ModelView):
         Payment = Pool().get('account.payment')
 
         def receive():
-            with together(Payment.stripe_lock_of(events)):
+            with Batch(Payment.stripe_lock_of(events)):
                 known = cls.search_known(account, events)
                 results = [cls.receive(account, e, known) for e in events]
             received = [

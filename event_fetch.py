@@ -3,7 +3,8 @@
 import datetime as dt
 import logging
 
-from .common import attempt, to_timestamp
+from .attempt import attempt
+from .convert import to_timestamp
 from .gateway import StripeRefused
 from .listing import pages
 

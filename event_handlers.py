@@ -4,7 +4,7 @@
 
 Knows no Tryton model.
 """
-from .common import is_key
+from .convert import is_key
 from .gateway import STRIPE_VERSION
 from .state import FINAL
 

@@ -6,12 +6,10 @@ Knows no Tryton model, is safe to use from threads.
 """
 import hashlib
 import logging
-import os
 import random
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import NamedTuple
 from urllib.parse import quote
@@ -24,13 +22,11 @@ from .keys import is_plain
 
 __all__ = [
     'STRIPE_VERSION', 'Moment', 'StripeDenied', 'StripeFailure',
-    'StripeKeyReused', 'StripeRefused', 'StripeUnavailable', 'connect']
+    'StripeKeyReused', 'StripeRefused', 'StripeUnavailable']
 
 STRIPE_VERSION = '2026-10-28.endive'
 API_BASE = 'https://api.stripe.com'
 TIMEOUT = 30
-# The seconds in which who does not wait long does not ask a silent Stripe
-SILENCE = 5
 # How many are kept open at most, as many as the threads of large runs
 CONNECTIONS = 256
 MAX_NETWORK_RETRIES = 3
@@ -384,44 +380,3 @@ class Gateway:
         """If the last answer of this thread is the one of an earlier request
         with the same idempotency key, which may be out of date"""
         return getattr(self._local, 'replayed', False)
-
-
-class QuickGateway(Gateway):
-    """A Gateway for who does not wait long.
-
-    Once Stripe was silent it is not asked for a moment, so that many who wait
-    do not wait for each other.
-    """
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._silent_until = 0
-
-    def request(self, operation, *ids, **params):
-        started = time.monotonic()
-        if started < self._silent_until:
-            failure = StripeUnavailable("Stripe did not answer just now")
-            failure.operation = operation
-            failure.reading = OPERATIONS[operation][0] == 'get'
-            raise failure
-        try:
-            return super().request(operation, *ids, **params)
-        except StripeUnavailable:
-            now = time.monotonic()
-            if now - started >= self.timeout:
-                self._silent_until = now + SILENCE
-            raise
-
-
-@lru_cache(maxsize=128)
-def connect(key, api_base=API_BASE, max_network_retries=MAX_NETWORK_RETRIES,
-        timeout=TIMEOUT, rate_endpoint=RATE_ENDPOINT, rate_total=None,
-        quick=False):
-    "Return the Gateway of the secret key, kept for its open connections"
-    return (QuickGateway if quick else Gateway)(
-        key, api_base, max_network_retries, timeout, rate_endpoint, rate_total)
-
-
-if hasattr(os, 'register_at_fork'):
-    # Two processes must not use the same connection
-    os.register_at_fork(after_in_child=connect.cache_clear)

@@ -3,7 +3,7 @@
 from trytond.model import fields
 from trytond.pyson import Bool, Eval
 
-from .common import is_readable
+from .access import is_readable
 
 
 class PayWithMixin:

@@ -9,9 +9,11 @@ from trytond.pool import Pool, PoolMeta
 from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
+from .access import is_readable
 from .checkout import CheckoutMixin
-from .common import (
-    UNKNOWN, AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key)
+from .convert import UNKNOWN, new_key
+from .error import ErrorMixin
+from .lease import LeaseMixin
 from .pay_with import PayWithMixin
 from .payment_charge import ChargeMixin
 from .payment_checkout import PageMixin
@@ -25,6 +27,7 @@ from .payment_review import ReviewMixin
 from .payment_state import StateMixin
 from .payment_text import TextMixin
 from .payment_workflow import WorkflowMixin
+from .record_amount import AmountMixin
 from .retry import RetryMixin
 from .secret import Secret
 from .state import FINAL

@@ -9,10 +9,11 @@ from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .call import Call
-from .common import new_key, stripe_amount
+from .convert import new_key
 from .gateway import StripeRefused
 from .payment_state import FIRST_LOOK, LAST_LOOK
 from .policy import Meaning, meaning_of
+from .record_amount import stripe_amount
 from .run import Run
 from .state import OPEN, PaymentState
 

@@ -3,8 +3,8 @@
 import logging
 
 from .amount import from_stripe
-from .common import stripe_amount
 from .gateway import StripeFailure
+from .record_amount import stripe_amount
 from .state import PaymentState
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from trytond.modules.account_payment.exceptions import ProcessError
 from trytond.pool import Pool
 from trytond.transaction import inactive_records
 
-from .common import failure_message
 from .customer_owner import NOT_OWNED
+from .error import failure_message
 from .gateway import StripeRefused
 from .state import PaymentState
 

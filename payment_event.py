@@ -3,7 +3,7 @@
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
-from .batch import all_locked
+from .batch import Batch
 from .event_handlers import is_current
 from .gateway import Moment
 from .state import PaymentState
@@ -51,7 +51,7 @@ class EventMixin:
         for clause in clauses:
             name, _, value = clause
             payments = [
-                p for p in all_locked(cls.__name__)
+                p for p in Batch.current().all_locked(cls.__name__)
                 if getattr(p, name) == value] or cls._stripe_lock_where(clause)
             if payments:
                 break

@@ -6,8 +6,9 @@ from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .call import Call
-from .common import new_key, stripe_amount
+from .convert import new_key
 from .gateway import StripeFailure, StripeKeyReused
+from .record_amount import stripe_amount
 from .state import PaymentState
 
 # Its key and the number of the attempt, in the metadata of an intent

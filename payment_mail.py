@@ -19,7 +19,8 @@ from trytond.sendmail import get_smtp_server
 from trytond.transaction import Transaction
 from trytond.url import host
 
-from .common import attempt, new_key
+from .attempt import attempt
+from .convert import new_key
 
 # In seconds, for the mail server to answer and for a run to send
 TIMEOUT = 10

@@ -5,7 +5,7 @@ import datetime as dt
 from trytond.i18n import gettext
 
 from .call import Call
-from .common import is_key
+from .convert import is_key
 from .exceptions import PaymentPaidError
 from .gateway import StripeFailure, StripeRefused
 from .payment_intent import METADATA, METADATA_ATTEMPT

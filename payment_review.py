@@ -7,9 +7,10 @@ from trytond.modules.account_payment.exceptions import PaymentValidationError
 from trytond.pool import Pool
 
 from .amount import exact, from_stripe
-from .common import inexact_message, next_pause
 from .exceptions import StripeCurrencyError
 from .payment_state import AMOUNTS, FIRST_LOOK, LAST_LOOK
+from .policy import next_pause
+from .record_amount import inexact_message
 from .run import Run
 from .state import KNOWN
 

@@ -3,16 +3,17 @@
 import datetime as dt
 from contextlib import contextmanager
 from itertools import groupby
+from weakref import WeakKeyDictionary
 
 from trytond.i18n import gettext
 from trytond.model import ModelView
 from trytond.transaction import Transaction
 
 from .amount import AmountError
-from .batch import later, settle
+from .batch import Batch
 from .call import Call
-from .common import (
-    failure_message, from_timestamp, to_timestamp, told_by_stripe)
+from .convert import from_timestamp, to_timestamp
+from .error import failure_message
 from .exceptions import StripeCurrencyError, StripeError
 from .gateway import StripeFailure
 from .insert import insert_log
@@ -32,6 +33,26 @@ AMOUNTS = frozenset([
 # When to look at Stripe whether a payment went on without an event
 FIRST_LOOK = dt.timedelta(hours=1)
 LAST_LOOK = dt.timedelta(days=1)
+
+
+# The context is no place for it, as the tasks that are queued inherit it
+_told = WeakKeyDictionary()
+
+
+@contextmanager
+def told_by_stripe():
+    "Let payments take the state that Stripe told, without asking it again"
+    transaction = Transaction()
+    before = _told.get(transaction)
+    _told[transaction] = True
+    try:
+        yield
+    finally:
+        _told[transaction] = before
+
+
+def is_told_by_stripe():
+    return bool(_told.get(Transaction()))
 
 
 class StateMixin:
@@ -153,14 +174,16 @@ class StateMixin:
     def _stripe_move(self, state):
         "Move to the state that follows from what is stored"
         cls = self.__class__
+        batch = Batch.current()
         left = self.stripe_left_amount
         if (state.status == 'succeeded'
                 and left
                 and self.amount == left
                 and self.state in {'processing', 'failed'}):
-            later(cls._stripe_succeed, self)
+            batch.defer(cls._stripe_succeed, self)
             return
-        settle(self)
+        # What is deferred of the payment comes before
+        batch.finish(self)
         with self._stripe_moving():
             if self.state == 'draft' and state.status not in OPEN | {
                     'canceled'}:
@@ -175,7 +198,7 @@ class StateMixin:
                     self.save()
                 if left:
                     if self.state != 'succeeded':
-                        later(cls._stripe_succeed, self)
+                        batch.defer(cls._stripe_succeed, self)
                 elif self.state != 'failed':
                     cls.fail([self])
             elif state.status == 'canceled':

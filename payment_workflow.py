@@ -11,13 +11,15 @@ from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .amount import AmountError, from_stripe
-from .common import (
-    attempt, failure_message, is_told_by_stripe, new_key, stripe_amount)
+from .attempt import attempt
+from .convert import new_key
+from .error import failure_message
 from .exceptions import (
     PaymentPaidError, PaymentPartlyPaidError, StripeError,
     StripeTransferWarning)
 from .gateway import StripeFailure
-from .payment_state import AMOUNTS
+from .payment_state import AMOUNTS, is_told_by_stripe
+from .record_amount import stripe_amount
 from .state import PaymentState
 
 

@@ -13,9 +13,10 @@ from trytond.pyson import Bool, Eval, If
 from trytond.transaction import Transaction
 
 from .amount import from_stripe
+from .attempt import attempt
 from .balance import rounded
 from .balance_fetch import CHANGES
-from .common import UNKNOWN, attempt, from_timestamp, one_line, to_timestamp
+from .convert import UNKNOWN, from_timestamp, one_line, to_timestamp
 from .gateway import StripeRefused
 from .listing import pages
 

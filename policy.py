@@ -81,3 +81,8 @@ def may_advance(failure):
     elif isinstance(failure, StripeKeyReused):
         return failure.operation not in _FIND_FIRST
     return failure.saved and failure.operation not in _MOVES_MONEY
+
+
+def next_pause(tries, first, last):
+    "Return how long to wait after so many tries, from first up to last"
+    return min(first * 2 ** min(tries - 1, 10), last)

@@ -13,9 +13,12 @@ from trytond.pool import Pool
 from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
-from .common import (
-    AmountMixin, ErrorMixin, LeaseMixin, is_readable, new_key, stripe_amount)
+from .access import is_readable
+from .convert import new_key
+from .error import ErrorMixin
 from .exceptions import RefundApprovalError
+from .lease import LeaseMixin
+from .record_amount import AmountMixin, stripe_amount
 from .refund_create import CreateMixin
 from .retry import RetryMixin
 

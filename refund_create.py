@@ -8,11 +8,11 @@ from trytond.transaction import Transaction
 
 from .amount import AmountError, from_stripe
 from .call import Call
-from .common import stripe_amount
 from .exceptions import StripeCurrencyError
 from .gateway import StripeRefused, StripeUnavailable
 from .listing import listed
 from .policy import KEPT
+from .record_amount import stripe_amount
 from .run import Run
 
 # Stripe's status: state here

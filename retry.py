@@ -7,10 +7,9 @@ from sql import Null
 from trytond.model import fields
 from trytond.pyson import Eval
 
-from .batch import together
+from .batch import Batch
 from .call import Job, call_now
-from .common import next_pause
-from .policy import may_advance, meaning_of
+from .policy import may_advance, meaning_of, next_pause
 
 
 class RetryMixin:
@@ -92,7 +91,7 @@ class RetryMixin:
         Raises StripeFailure.
         """
         job = Job(self, self.stripe_own_account.gateway)
-        with together([self]):
+        with Batch([self]):
             return call_now(steps(job, **kwargs))
 
     def stripe_meaning(self, failure):

@@ -15,7 +15,8 @@ from trytond.routing import Route, Router, Rule
 from trytond.tools import timezone
 from trytond.transaction import Transaction
 
-from .common import attempt, hurried
+from .attempt import attempt
+from .connect import hurried
 from .exceptions import StripeError
 from .gateway import API_BASE, StripeFailure
 from .inquiry import InquiryLimit

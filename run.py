@@ -21,9 +21,9 @@ from trytond.pool import Pool
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
-from .batch import together
+from .attempt import attempt, committed, start_clean
+from .batch import Batch
 from .call import Job
-from .common import attempt, forget_locks, start_clean, take_locks
 from .gateway import StripeFailure
 from .pace import RateLimiter
 from .policy import Meaning
@@ -178,16 +178,16 @@ class Run:
         They are advanced in one transaction, or each in its own if one of
         them fails.
         """
-        transaction = Transaction()
+        # Who is alone takes the locks that were missing
+        locks = group[0].locks if len(group) == 1 else {}
         try:
-            take_locks(group[0].locks)
-            records = self._lock(group)
-            with together(records.values()):
-                advanced = [(j, j.advance(records.get(j.id))) for j in group]
-            self._release([j.id for j, call in advanced if not call])
-            transaction.commit()
+            with committed(locks):
+                records = self._lock(group)
+                with Batch(records.values()):
+                    advanced = [
+                        (j, j.advance(records.get(j.id))) for j in group]
+                self._release([j.id for j, call in advanced if not call])
         except Exception as e:
-            transaction.rollback()
             for job in group:
                 job.start_over()
             if len(group) > 1:
@@ -199,8 +199,6 @@ class Run:
             if job.retry and isinstance(
                     e, (TransactionError, backend.DatabaseOperationalError)):
                 job.retry -= 1
-                if isinstance(e, TransactionError):
-                    e.fix(job.locks)
                 time.sleep(0.02)
                 return self._advance(group)
             # It must not stop the others
@@ -213,8 +211,6 @@ class Run:
                     "the error of %s,%s cannot be shown: %s",
                     self.Model.__name__, job.id, e)
             return []
-        finally:
-            forget_locks()
         self.done += sum(1 for _, call in advanced if not call)
         return [(j, call) for j, call in advanced if call]
 

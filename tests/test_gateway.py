@@ -10,9 +10,10 @@ from threading import Thread
 
 import stripe
 
+from trytond.modules.account_payment_stripe.connect import connect
 from trytond.modules.account_payment_stripe.gateway import (
     OPERATIONS, StripeDenied, StripeFailure, StripeKeyReused, StripeRefused,
-    StripeUnavailable, classify, connect)
+    StripeUnavailable, classify)
 
 from .simulator import Simulator
 

@@ -14,7 +14,7 @@ from trytond.transaction import Transaction
 
 from .. import inquiry
 from ..account import QUICK_TIMEOUT
-from ..gateway import connect
+from ..connect import connect
 from ..inquiry import BURST, RATE, WAITING, InquiryLimit, inquire
 from .test_routes import PREFIX, RoutesCase
 from .tools import SECTION

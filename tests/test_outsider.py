@@ -8,7 +8,7 @@ import uuid
 from decimal import Decimal
 from unittest.mock import patch
 
-from trytond.modules.account_payment_stripe.common import new_key
+from trytond.modules.account_payment_stripe.convert import new_key
 from trytond.pool import Pool
 
 from .fuzz.inputs import FOREIGN_HOST, Call

@@ -7,7 +7,8 @@ from trytond.modules.account_payment_stripe.exceptions import StripeError
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
-from ..common import attempt, is_told_by_stripe
+from ..attempt import attempt
+from ..payment_state import is_told_by_stripe
 from .case import StripeTestCase
 
 

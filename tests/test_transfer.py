@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from werkzeug.test import Client
 
-from trytond.modules.account_payment_stripe.common import from_timestamp
+from trytond.modules.account_payment_stripe.convert import from_timestamp
 from trytond.modules.account_payment_stripe.exceptions import (
     PaymentPartlyPaidError, StripeTransferWarning)
 from trytond.pool import Pool

@@ -335,7 +335,7 @@ MUTATIONS = {
     'lose the e-mails that are greylisted': ('payment_mail.py', [
             ("if _is_passing(e):", "if False:")],
         ['test_each_mail_server']),
-    'store what no selection has': ('common.py', [
+    'store what no selection has': ('lease.py', [
             ("if value not in known and UNKNOWN in known:", "if False:")],
         ['test_store']),
     # payer
@@ -434,10 +434,10 @@ MUTATIONS = {
     'let payers wait': ('routes.py', [
             ("            hurried(),\n", "")],
         ['PageTestCase.test_silent']),
-    'wait for a silent Stripe again': ('gateway.py', [
+    'wait for a silent Stripe again': ('connect.py', [
             ("if started < self._silent_until:", "if False:")],
         ['InquiryTestCase.test_silent', 'PageTestCase.test_silent']),
-    'tell clients what they may not read': ('common.py', [
+    'tell clients what they may not read': ('access.py', [
             ("    except AccessError:\n        return False\n",
                 "    except AccessError:\n        return True\n")],
         ['ClientMethodsTestCase.test_nobody',
@@ -509,7 +509,7 @@ MUTATIONS = {
     'wait long after a refused key': ('retry.py', [
             ("        if meaning.of_account:", "        if False:")],
         ['test_refused_key_mended']),
-    'commit with what others have joined (4)': ('common.py', [
+    'commit with what others have joined (4)': ('attempt.py', [
             ("    transaction._datamanagers = []\n", "")],
         ['test_joined']),
     'wait for a silent mail server (4)': ('payment_mail.py', [

@@ -176,6 +176,9 @@ def main():
     parser.add_argument(
         '--times', action='store_true', help="tell where the time went")
     args = parser.parse_args()
+    for name in args.modules:
+        if not (ROOT / 'tests' / ('%s.py' % name)).exists():
+            parser.error("there is no tests/%s.py" % name)
     started = time.monotonic()
 
     cache = CACHE / fingerprint()

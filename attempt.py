@@ -1,0 +1,86 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""Commit, and try again what the database refused.
+
+The only place that knows how Transaction keeps its locks.
+"""
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+
+from trytond import backend, config
+from trytond.transaction import Transaction, TransactionError
+
+__all__ = ['attempt', 'committed', 'start_clean']
+
+
+def attempt(func, *args, **kwargs):
+    """Return the result of func after it has been committed.
+
+    Starts func over, in a new transaction, when the database reports a
+    conflict or a lock has to be taken first.
+    Anything else that it raises has been rolled back.
+    What the transaction holds before is committed first.
+    """
+    start_clean()
+    retry = config.getint('database', 'retry')
+    locks = {}
+    for count in range(retry + 1):
+        try:
+            with committed(locks):
+                result = func(*args, **kwargs)
+        except (TransactionError, backend.DatabaseOperationalError):
+            if count == retry:
+                raise
+            time.sleep(0.02 * (count + 1))
+        else:
+            return result
+
+
+@contextmanager
+def committed(locks):
+    """Commit at the end of the with statement, or roll back what is raised.
+
+    locks: a dictionary, that remembers which locks have to be taken first the
+    next time, as Tryton takes them only at the start of a transaction.
+    """
+    transaction = Transaction()
+    try:
+        _take_locks(locks)
+        yield
+        transaction.commit()
+    except BaseException as e:
+        transaction.rollback()
+        if isinstance(e, TransactionError):
+            e.fix(locks)
+        raise
+    finally:
+        _forget_locks()
+
+
+def start_clean():
+    "Commit what the transaction holds, it must not end with what follows"
+    try:
+        Transaction().commit()
+    finally:
+        _forget_locks()
+
+
+def _take_locks(locks):
+    "Take the locks as a new transaction does"
+    transaction = Transaction()
+    for table in locks.get('_lock_tables', []):
+        transaction.database.lock(transaction.connection, table)
+        transaction._locked_tables.add(table)
+    for table, ids in locks.get('_lock_records', {}).items():
+        transaction.database.lock_records(transaction.connection, table, ids)
+        transaction._locked_records[table].update(ids)
+
+
+def _forget_locks():
+    """Forget what has ended with the commit or the roll back: the locks, and
+    what has joined, as it would be part of each of the following."""
+    transaction = Transaction()
+    transaction._locked_tables = set()
+    transaction._locked_records = defaultdict(set)
+    transaction._datamanagers = []

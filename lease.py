@@ -1,0 +1,131 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""Records that a Run carries: how they are locked and written."""
+from decimal import Decimal
+
+from sql import For
+
+from trytond.model import Model, fields
+from trytond.transaction import Transaction
+
+from .amount import exact
+from .batch import Batch
+from .convert import UNKNOWN, one_line
+from .error import error_message
+
+
+class LeaseMixin:
+    "What a Run carries"
+    __slots__ = ()
+
+    stripe_leased_until = fields.Timestamp("Leased until", readonly=True)
+
+    @classmethod
+    def copy(cls, records, default=None):
+        default = default.copy() if default is not None else {}
+        default.setdefault('stripe_leased_until')
+        return super().copy(records, default=default)
+
+    @classmethod
+    def stripe_lock(cls, records):
+        """Hold the rows until the end of the transaction and return them
+        fresh, without those which are gone.
+
+        Raises DatabaseOperationalError if another transaction changed them.
+        """
+        # lock() would start a whole transaction over for each new record
+        held = Batch.current().locked(cls.__name__, list(map(int, records)))
+        if held is not None:
+            return held
+        transaction = Transaction()
+        database = transaction.database
+        cursor = transaction.connection.cursor()
+        table = cls.__table__()
+        where = fields.SQL_OPERATORS['in'](table.id, [int(r) for r in records])
+        if database.has_select_for():
+            cursor.execute(*table.select(
+                    table.id, where=where, order_by=[table.id],
+                    for_=For('UPDATE')))
+        else:
+            # SQLite takes the lock with the first change
+            cursor.execute(*table.update([table.id], [table.id], where=where))
+            cursor.execute(*table.select(table.id, where=where))
+        ids = {id_ for id_, in cursor}
+        for cache in transaction.cache.values():
+            if cls.__name__ in cache:
+                for id_ in ids:
+                    cache[cls.__name__].pop(id_, None)
+        return cls.browse([i for i in map(int, records) if i in ids])
+
+    @classmethod
+    def stripe_note_error(cls, id_, error):
+        "Show on the record the exception for which it could not go on"
+        for record in cls.stripe_lock([id_]):
+            record.stripe_store(
+                stripe_error_message=error_message(error),
+                stripe_error_code=None,
+                stripe_error_param=None)
+
+    @classmethod
+    def stripe_note_unapplied(cls, id_, error):
+        """Show on the record the exception that prevents what Stripe says of
+        it, and keep what can be kept of that.
+
+        Raises StripeFailure.
+        """
+        cls.stripe_note_error(id_, error)
+
+    def stripe_store(self, **values):
+        """Write those of the values that are new.
+
+        Only for what is known of Stripe, on which nothing else depends: it
+        goes without the checks of the model, which cost more than the rest of
+        a charge. They become what the model would accept.
+        Raises AmountError if the currency has not enough digits for one.
+        """
+        values = {
+            n: v for n, v in (
+                (n, self._stripe_accepted(n, v)) for n, v in values.items())
+            if _differ(getattr(self, n), v)}
+        if not values:
+            return
+        stored = {
+            n: v.id if isinstance(v, Model) else v for n, v in values.items()}
+        transaction = Transaction()
+        table = self.__table__()
+        transaction.connection.cursor().execute(*table.update(
+                [getattr(table, n) for n in stored],
+                [self._fields[n].sql_format(v) for n, v in stored.items()],
+                where=table.id == self.id))
+        for cache in transaction.cache.values():
+            if cache is not self._transaction_cache:
+                cache[self.__name__].pop(self.id, None)
+        for cache, known in [
+                (self._local_cache, values), (self._cache, stored)]:
+            if self.id in cache:
+                for name, value in known.items():
+                    cache[self.id][name] = value
+
+    def _stripe_accepted(self, name, value):
+        "Return the value of Stripe as the field accepts it"
+        if value is None:
+            return
+        field = self._fields[name]
+        if isinstance(field, fields.Numeric):
+            currency = getattr(self, field.digits)
+            return exact(value, currency.digits, currency.code)
+        elif isinstance(field, fields.Selection):
+            known = dict(field.selection)
+            if value not in known and UNKNOWN in known:
+                return UNKNOWN
+        elif isinstance(field, fields.Char):
+            return one_line(value)[:field.size]
+        return value
+
+
+def _differ(old, new):
+    if isinstance(old, Decimal) and isinstance(new, Decimal) and (
+            old.as_tuple().exponent < new.as_tuple().exponent):
+        # Stored before the digits of the currency were looked at
+        return True
+    return old != new
