@@ -15,6 +15,7 @@ from trytond.pyson import Bool, Eval, If
 from trytond.transaction import Transaction
 
 from .amount import AmountError, exact, from_stripe
+from .balance_part import BalancePartMixin
 from .convert import from_timestamp, one_line
 from .insert import insert
 from .record_amount import inexact_message
@@ -28,13 +29,10 @@ PAYOUTS = ('po_',)
 TAXES = frozenset(['tax', 'withheld_tax'])
 
 
-class BalanceTransaction(ModelSQL, ModelView):
+class BalanceTransaction(BalancePartMixin, ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.transaction'
     _rec_name = 'identifier'
 
-    balance = fields.Many2One(
-        'account.payment.stripe.balance', "Stripe Balance", required=True,
-        readonly=True, ondelete='RESTRICT')
     identifier = fields.Char(
         "Identifier", required=True, readonly=True, strip=False)
     date = fields.Date(
@@ -52,14 +50,6 @@ class BalanceTransaction(ModelSQL, ModelView):
         help="Stripe's name of what it is in reports.")
     balance_type = fields.Char("Balance Type", readonly=True, strip=False)
     description = fields.Char("Description", readonly=True, strip=False)
-    currency = fields.Function(
-        fields.Many2One('currency.currency', "Currency"),
-        'on_change_with_currency')
-    company = fields.Function(
-        fields.Many2One('company.company', "Company"),
-        'on_change_with_company', searcher='search_balance_field')
-    digits = fields.Function(
-        fields.Integer("Digits"), 'on_change_with_digits')
     amount = Monetary(
         "Amount", currency='currency', digits=(16, Eval('digits', 2)),
         readonly=True,
@@ -169,22 +159,6 @@ class BalanceTransaction(ModelSQL, ModelView):
             ('/tree', 'visual',
                 If(Bool(Eval('error_message')), 'danger', '')),
             ]
-
-    @fields.depends('balance', '_parent_balance.currency')
-    def on_change_with_currency(self, name=None):
-        return self.balance.currency if self.balance else None
-
-    @fields.depends('balance', '_parent_balance.company')
-    def on_change_with_company(self, name=None):
-        return self.balance.company if self.balance else None
-
-    @fields.depends('balance', '_parent_balance.digits')
-    def on_change_with_digits(self, name=None):
-        return self.balance.digits if self.balance else 2
-
-    @classmethod
-    def search_balance_field(cls, name, clause):
-        return [('balance.' + clause[0], *clause[1:])]
 
     @classmethod
     def store(cls, balance, rows, payout_id=None):

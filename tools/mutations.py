@@ -177,13 +177,11 @@ MUTATIONS = {
                 "                    **{n: getattr(payment, n) "
                 "for n in AMOUNTS})", "                pass")],
         ['test_digits_are_reduced_before_it_ends']),
-    'apply events twice': ('event.py', [
+    'apply events twice': ('event_receive.py', [
             ("        if record and record.state == 'applied':\n"
-                "            return True\n", "        record = None\n"),
-            ("Unique(table, table.account, table.identifier)",
-                "Unique(table, table.id)")],
+                "            return True\n", "        record = None\n")],
         ['test_late_events']),
-    'fail where another was faster to keep the event': ('event.py', [
+    'fail where another was faster to keep the event': ('event_receive.py', [
             ("    except (SQLConstraintError, "
                 "backend.DatabaseIntegrityError):",
                 "    except SQLConstraintError:")],
@@ -195,15 +193,15 @@ MUTATIONS = {
     'log nothing of events': ('insert.py', [
             ("    insert(log)\n", "")],
         ['test_same']),
-    'mail to nobody of what Stripe was asked': ('event.py', [
+    'mail to nobody of what Stripe was asked': ('event_receive.py', [
             ("isinstance(result, list) and not _tells_all(event)",
                 "isinstance(result, list) and not is_current(event)")],
         ['test_by_event']),
-    'drop events that fail': ('event.py', [
+    'drop events that fail': ('event_receive.py', [
             ("        _attempt_first(fail, error)\n        return False",
                 "        return True")],
         ['test_event_that_fails']),
-    'move on without keeping what fails': ('event.py', [
+    'move on without keeping what fails': ('event_receive.py', [
             ("            cls.keep_failed(account, event, error)\n"
                 "            if after:", "            if after:")],
         ['test_event_that_fails']),
@@ -647,7 +645,7 @@ MUTATIONS = {
             ("                    if a.fetched_at and not a.last_event],",
                 "                    if False],")],
         ['test_made_by_another_key']),
-    'keep events of no interest': ('event.py', [
+    'keep events of no interest': ('event_receive.py', [
             ("        if event['type'] not in cls.handlers():\n"
                 "            # Nothing", "        if False:\n"
                 "            # Nothing")],
