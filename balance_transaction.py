@@ -17,8 +17,8 @@ from trytond.transaction import Transaction
 from .amount import AmountError, exact, from_stripe
 from .balance_part import BalancePartMixin
 from .convert import from_timestamp, one_line
-from .insert import insert
 from .record_amount import inexact_message
+from .store import insert
 
 # What its source can be, by the first characters of its id
 CHARGES = ('ch_', 'py_')

@@ -16,8 +16,8 @@ from .convert import from_timestamp
 from .error import error_message, failure_message
 from .event_handlers import is_current, is_final, object_id_of
 from .gateway import StripeFailure
-from .insert import insert
 from .policy import next_pause
+from .store import insert
 
 # How many polled events are applied in one transaction
 GROUP = 50

@@ -1,17 +1,14 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """Records that a Run carries: how they are locked and written."""
-from decimal import Decimal
-
 from sql import For
 
-from trytond.model import Model, fields
+from trytond.model import fields
 from trytond.transaction import Transaction
 
-from .amount import exact
 from .batch import Batch
-from .convert import UNKNOWN, one_line
 from .error import error_message
+from .store import update
 
 
 class LeaseMixin:
@@ -79,53 +76,7 @@ class LeaseMixin:
         """Write those of the values that are new.
 
         Only for what is known of Stripe, on which nothing else depends: it
-        goes without the checks of the model, which cost more than the rest of
-        a charge. They become what the model would accept.
+        goes without the checks of the model. They become what it would accept.
         Raises AmountError if the currency has not enough digits for one.
         """
-        values = {
-            n: v for n, v in (
-                (n, self._stripe_accepted(n, v)) for n, v in values.items())
-            if _differ(getattr(self, n), v)}
-        if not values:
-            return
-        stored = {
-            n: v.id if isinstance(v, Model) else v for n, v in values.items()}
-        transaction = Transaction()
-        table = self.__table__()
-        transaction.connection.cursor().execute(*table.update(
-                [getattr(table, n) for n in stored],
-                [self._fields[n].sql_format(v) for n, v in stored.items()],
-                where=table.id == self.id))
-        for cache in transaction.cache.values():
-            if cache is not self._transaction_cache:
-                cache[self.__name__].pop(self.id, None)
-        for cache, known in [
-                (self._local_cache, values), (self._cache, stored)]:
-            if self.id in cache:
-                for name, value in known.items():
-                    cache[self.id][name] = value
-
-    def _stripe_accepted(self, name, value):
-        "Return the value of Stripe as the field accepts it"
-        if value is None:
-            return
-        field = self._fields[name]
-        if isinstance(field, fields.Numeric):
-            currency = getattr(self, field.digits)
-            return exact(value, currency.digits, currency.code)
-        elif isinstance(field, fields.Selection):
-            known = dict(field.selection)
-            if value not in known and UNKNOWN in known:
-                return UNKNOWN
-        elif isinstance(field, fields.Char):
-            return one_line(value)[:field.size]
-        return value
-
-
-def _differ(old, new):
-    if isinstance(old, Decimal) and isinstance(new, Decimal) and (
-            old.as_tuple().exponent < new.as_tuple().exponent):
-        # Stored before the digits of the currency were looked at
-        return True
-    return old != new
+        update(self, values)

@@ -16,8 +16,8 @@ from .convert import from_timestamp, to_timestamp
 from .error import failure_message
 from .exceptions import StripeCurrencyError, StripeError
 from .gateway import StripeFailure
-from .insert import insert_log
 from .state import FINAL, KNOWN, OPEN, PaymentState
+from .store import insert_log
 
 WAITING_FOR = {
     'requires_payment_method': 'payer',

@@ -59,7 +59,7 @@ class InsertTestCase(StripeTestCase):
     def test_same(self):
         "Test the row and the log are the same, alone and with others"
         alone, event = self.pay()
-        with patch('trytond.modules.account_payment_stripe.insert'
+        with patch('trytond.modules.account_payment_stripe.store'
                 '._needs_orm', return_value=True):
             orm, other = self.pay()
             self.assertEqual(self.receive(other), [True])

@@ -186,11 +186,11 @@ MUTATIONS = {
                 "backend.DatabaseIntegrityError):",
                 "    except SQLConstraintError:")],
         ['test_twice']),
-    'keep rows from the triggers of others': ('insert.py', [
+    'keep rows from the triggers of others': ('store.py', [
             ("        Trigger.get_triggers(cls.__name__, 'create')\n",
                 "        False\n")],
         ['test_trigger']),
-    'log nothing of events': ('insert.py', [
+    'log nothing of events': ('store.py', [
             ("    insert(log)\n", "")],
         ['test_same']),
     'mail to nobody of what Stripe was asked': ('event_receive.py', [
@@ -333,7 +333,7 @@ MUTATIONS = {
     'lose the e-mails that are greylisted': ('payment_mail.py', [
             ("if _is_passing(e):", "if False:")],
         ['test_each_mail_server']),
-    'store what no selection has': ('lease.py', [
+    'store what no selection has': ('store.py', [
             ("if value not in known and UNKNOWN in known:", "if False:")],
         ['test_store']),
     # payer
