@@ -201,7 +201,7 @@ class Account(
         for account in accounts:
             if account.webhook_identifier:
                 account.webhook_identifier = None
-                # The next webhook at Stripe has another
+                # The next webhook at Stripe gets another secret
                 account.webhook_signing_secret = None
             else:
                 account.webhook_identifier = new_key()
@@ -289,7 +289,7 @@ class Account(
         if not self.fetched_at:
             # There is nothing to forget of a new account
             return dt.datetime.now() - self.create_date > PAUSE
-        # It is of Stripe's clock
+        # The date is one of Stripe's clock
         now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
         return now - self.fetched_at > PAUSE
 
@@ -326,7 +326,7 @@ class Account(
                     continue
                 # The webhook may be all that is used, and miss one
             except Exception:
-                # It must not stop the other accounts
+                # One account that fails must not stop the others
                 Transaction().rollback()
                 logger.exception(
                     "cannot read the events of account %s", account_id)

@@ -137,7 +137,7 @@ class CheckMixin:
             try:
                 attempt(cls._check, id_, repair=True)
             except Exception:
-                # It must not stop the other accounts
+                # One account that fails must not stop the others
                 logger.exception("cannot check account %s", id_)
 
     @classmethod

@@ -22,7 +22,7 @@ from .state import UNPAID
 from .taken import of_disputes
 
 EVERY = dt.timedelta(days=1)
-# When a permission was missing
+# When to compare again if a permission was missing
 AGAIN = dt.timedelta(hours=1)
 # A refund may fail up to 30 days after it was created
 # https://docs.stripe.com/refunds#failed-refunds
@@ -191,7 +191,7 @@ class CompareMixin:
         for dispute in listed(
                 cls(account_id).gateway.disputes.list,
                 created=_since(now - DISPUTES)):
-            # Without the evidence, which may be much
+            # Without the evidence, which may be large
             disputes[_paid_by(dispute)].append({
                     n: dispute.get(n) for n in [
                         'amount', 'currency', 'status',
@@ -226,11 +226,11 @@ class CompareMixin:
                         "payment %s is not as at Stripe: %s (%s)",
                         payment_id, e.code, e.request_id)
                     silences += isinstance(e, StripeUnavailable)
-                    # The same for all others
+                    # It would be the same for all others
                     if isinstance(e, StripeDenied) or silences == SILENCES:
                         raise
                 except Exception:
-                    # It must not stop the others
+                    # One payment that fails must not stop the others
                     logger.exception(
                         "payment %s is not as at Stripe", payment_id)
                 else:
@@ -297,7 +297,7 @@ class CompareMixin:
         sum_ = from_stripe(sum(
                 r['amount'] for r in refunds.values()
                 if r['status'] == 'succeeded'), payment.currency.code)
-        # Those which are too old to be listed
+        # Refunds which are too old to be listed
         sum_ += sum(
             r.amount for r in records
             if r.state == 'succeeded'

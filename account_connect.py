@@ -175,7 +175,7 @@ class ConnectMixin:
         try:
             endpoints = endpoints_of(self.gateway)
         except StripeFailure:
-            # The check tells
+            # The check shows what is wrong with it
             return
         for endpoint in endpoints:
             if endpoint['id'] == self.webhook_id and not is_same_url(
@@ -243,7 +243,7 @@ class ConnectMixin:
         event has come through the new one, so that none is lost.
         """
         if not known and self.webhook_signing_secret:
-            # Made by hand: of one of ours the secret would be known
+            # Somebody made it by hand: the secret of ours would be known
             known = next(
                 (e for e in same
                     if 'tryton_database' not in (e['metadata'] or {})), None)
@@ -274,7 +274,7 @@ class ConnectMixin:
                 known['id'], url=url, enabled_events=types, disabled=False)
         self.webhook_id = known['id']
         self.save()
-        # Never two for one URL
+        # There must never be two endpoints for one URL
         kept = {self.webhook_id, self.webhook_former_id}
         for other in same:
             if other['id'] not in kept and other is not former:

@@ -49,7 +49,7 @@ class WebhookMixin:
         known = not secret and Event.search_known(self, [event])
         if secret or any(e.state == 'applied' for e in known.values()):
             return event, None
-        # Anybody could have posted it
+        # Without a secret anybody could have posted it
         gateway = self.quick_gateway
         return event, lambda: inquire(gateway, event['id'])
 

@@ -222,11 +222,11 @@ class _Fetch:
             error = gettext(
                 'account_payment_stripe.msg_balance_step',
                 operation=e.operation, error=failure_message(e))
-            # The same for all other requests
+            # It would be the same for all other requests
             self.stopped = isinstance(e, StripeUnavailable) or (
                 isinstance(e, StripeDenied) and not e.forbidden)
         except Exception as e:
-            # It must not stop the others
+            # One step that fails must not stop the others
             Transaction().rollback()
             logger.exception("cannot fetch balances %s", ids)
             error = error_message(e)

@@ -183,7 +183,7 @@ class BalanceTransaction(BalancePartMixin, ModelSQL, ModelView):
             cls(**cls._stripe_values(balance, r), payout=payout_id)
             for i, r in rows.items() if i not in known]
         if payout_id and known:
-            # Nothing is paid out twice
+            # What one payout has taken no other takes
             cursor.execute(*table.update(
                     [table.payout], [payout_id],
                     where=of_rows & (table.payout == Null)))

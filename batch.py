@@ -6,7 +6,8 @@ from trytond.transaction import Transaction
 
 __all__ = ['Batch']
 
-# The context is no place for it, as the caches are kept by context
+# Kept by transaction and not in the context: each context has caches of its
+# own, so the locked records would be read again
 _batches = WeakKeyDictionary()
 
 

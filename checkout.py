@@ -103,7 +103,7 @@ class CheckoutMixin:
         "The URL to which Stripe sends the payer back"
         return self._stripe_checkout_url('checkout_end')
 
-    # Whoever the user is
+    # Whatever the user may read
     @without_check_access
     def _stripe_checkout_url(self, endpoint):
         if not self.stripe_checkout_id:

@@ -33,7 +33,7 @@ SECTION = 'account_payment_stripe'
 
 logger = logging.getLogger(__name__)
 
-# Once it is known to Stripe
+# Cannot be changed once the customer exists at Stripe
 _READONLY = {
     'readonly': (Eval('id', -1) >= 0) & (
         Bool(Eval('stripe_customer_id'))
@@ -171,7 +171,7 @@ class Customer(
     def get_rec_name(self, name):
         rec_name = self.stripe_customer_id or super().get_rec_name(name)
         if self.stripe_doubles:
-            # The id alone is the name of several
+            # Several records may have the same id, so it is no name
             rec_name = '%s - %s' % (rec_name, self.party.rec_name)
         return rec_name
 

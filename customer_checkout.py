@@ -199,7 +199,7 @@ class PageMixin:
         if self.stripe_setup_intent_id != intent_id:
             return
         if close:
-            # The link must not tell that it succeeded
+            # Who has only the link must not learn that it succeeded
             self.stripe_store(stripe_checkout_id=None)
         self.stripe_setup_intent_id = None
         self.stripe_setup_refused = failed

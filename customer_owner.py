@@ -224,7 +224,7 @@ class OwnerMixin:
         try:
             return not self.stripe_look_now()
         except StripeFailure:
-            # Stripe does not tell
+            # Stripe did not say whose it is
             return False
 
     def _not_owned(self, customer_id):
@@ -330,7 +330,7 @@ class OwnerMixin:
         # Stripe would answer with the former one for the same key
         self.stripe_attempt = (self.stripe_attempt or 0) + 1
         if not self.stripe_setup_intent_id:
-            # The link must not tell that something is saved
+            # Who has only the link must not learn that something is saved
             self.stripe_store(stripe_checkout_id=None)
         self.stripe_store(
             stripe_error_message=message, stripe_error_code=None,

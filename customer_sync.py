@@ -142,7 +142,7 @@ class SyncMixin:
 
     def _stripe_wait_values(self, failure, meaning):
         if meaning is Meaning.LATER:
-            # Cron runs seldom enough
+            # The pause between two runs of cron is long enough
             return {'stripe_try_at': None}
         return super()._stripe_wait_values(failure, meaning)
 
@@ -223,7 +223,7 @@ class SyncMixin:
                 customers.payment_methods.list, job.gateway, customer_id,
                 func=read_fingerprints, also=[customers.payment_sources.list])
         except StripeFailure:
-            # It can be done with the button
+            # A user can still look for them with the button
             return
         job.record.add_fingerprints(found)
 
@@ -248,7 +248,7 @@ class SyncMixin:
     def _delete_one(cls, job):
         customer = job.record
         customer_id = customer.stripe_customer_id
-        # Two doubles must not leave it to each other
+        # Of two records of one customer each would leave it to the other
         others = [
             c for c in cls.stripe_lock(
                 cls._by_stripe_id([customer_id])[customer_id])
@@ -257,7 +257,7 @@ class SyncMixin:
             return
         if others and customer.stripe_usable_id and not any(
                 c.stripe_usable_id for c in others):
-            # It is deleted once the others are
+            # This one is deleted once the others are
             customer.stripe_store(stripe_try_at=dt.datetime.now() + PAUSE)
             return
         if not others:
@@ -290,7 +290,7 @@ class SyncMixin:
         params = {}
         metadata = customer.stripe_create_params['metadata']
         if metadata.items() - (found.get('metadata') or {}).items():
-            # It tells whose the customer is
+            # The metadata say whose the customer is
             params['metadata'] = metadata
         _, refused = yield from _without_refused(
             party, lambda left: Call(
@@ -325,7 +325,7 @@ def _without_refused(party, call):
             if name in party:
                 del party[name]
             elif party and not (e.param or e.card or e.missing):
-                # Stripe does not tell which
+                # Stripe does not say which parameter it refuses
                 party.clear()
             else:
                 raise

@@ -174,7 +174,7 @@ class Event(FetchMixin, ReceiveMixin, ModelSQL, ModelView):
             try:
                 payload = account.gateway.events.retrieve(event.identifier)
             except StripeDenied:
-                # The same for all others
+                # It would be the same for all others
                 break
             except StripeFailure as e:
                 # If it is missing the key may be of another account

@@ -37,7 +37,7 @@ class FetchMixin:
 
         last, params = account.last_event, {}
         if not last and account.fetched_at:
-            # There was none
+            # When it was last read there was no event yet
             params['created'] = {
                 'gte': to_timestamp(account.fetched_at - LATE),
                 }
@@ -97,7 +97,7 @@ class FetchMixin:
         """
         params = {}
         if account.fetched_at:
-            # The others have been seen
+            # The older ones have been read before
             params['created'] = {
                 'gte': to_timestamp(account.fetched_at - DELIVERY),
                 }

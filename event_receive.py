@@ -104,7 +104,8 @@ class ReceiveMixin:
         handlers = cls.handlers()
         events = [e for e in events if e['type'] in handlers]
         for together_, events in groupby(events, key=_tells_all):
-            # Stripe is asked, which must not keep the others locked
+            # Stripe has to be asked for it: the others must not stay locked
+            # meanwhile
             size = GROUP if together_ else 1
             for group in grouped_slice(list(events), size):
                 yield list(group)

@@ -288,7 +288,8 @@ class Gateway:
             rate_total):
         self.identity = hashlib.sha256(
             key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]
-        # Others cannot be sent, which would look as if Stripe were silent
+        # A key with other characters cannot be sent, which would look as if
+        # Stripe were silent
         self.sendable = is_plain(key)
         self.is_live = '_live_' in key
         self.max_network_retries = max_network_retries
@@ -328,7 +329,7 @@ class Gateway:
                 "The secret key has a character that no key has",
                 code='invalid_key')
         if not all(i.strip('.') for i in ids):
-            # It would be another path
+            # An id of dots alone would be another path
             raise StripeRefused("No such object", code='resource_missing')
         path = path.format(*(quote(i, safe='') for i in ids))
         name = ' '.join([operation, *ids])

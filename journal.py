@@ -86,7 +86,7 @@ class Journal(metaclass=PoolMeta):
                     ('stripe_payment_intent_id', '!=', None),
                     ('stripe_charge_id', '!=', None),
                     ('stripe_former_intent_id', '!=', None),
-                    # Its answer may have been lost
+                    # It may have been charged and the answer lost
                     ('state', '=', 'processing'),
                     ],
                 ], limit=1)

@@ -32,7 +32,7 @@ from .retry import RetryMixin
 from .secret import Secret
 from .state import FINAL
 
-# In which what to pay with can be chosen
+# The states in which one can choose what to pay with
 CHOOSING = ['draft', 'submitted', 'approved']
 
 
@@ -217,7 +217,7 @@ class Payment(
         cls.stripe_customer.domain = [
             If(Eval('state').in_(CHOOSING), cls.stripe_customer.domain, []),
             ]
-        # What it has succeeded in spite of
+        # Not the errors in spite of which it has succeeded
         for name in ['message', 'code', 'param']:
             getattr(cls, 'stripe_error_%s' % name).states['invisible'] |= (
                 (Eval('state') == 'succeeded')
@@ -322,7 +322,7 @@ class Payment(
                         journal.stripe_account,
                         where=journal.id == table.journal),
                     table.stripe_payment_intent_id,
-                    # It is not known, so that they wait for the payer
+                    # Not known to be chargeable: they wait for the payer
                     table.stripe_payment_intent_id != Null],
                 where=(table.stripe_payment_intent_id != Null)
                 | (table.stripe_charge_id != Null)))
@@ -409,7 +409,7 @@ class Payment(
         if mode == 'create' and not values.get('stripe_idempotency_key'):
             values['stripe_idempotency_key'] = new_key()
         if 'stripe_token' in values:
-            # It was the one of another token
+            # The payment method was made of another token
             values.setdefault('stripe_payment_method_id')
         return values
 

@@ -171,7 +171,7 @@ class ChargeMixin:
             state = yield job.record.stripe_reading(job.gateway)
             if not job.record._stripe_may_be_old(state):
                 break
-            # It would be read with the row locked
+            # Applying it would read it again, with the row locked
         return state
 
     def _stripe_may_confirm(self, state):

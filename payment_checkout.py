@@ -90,7 +90,7 @@ class PageMixin:
         secret = self._stripe_customer_secret(intent)
         if not secret and self._stripe_customer_is_gone(
                 self.stripe_own_account.gateway, intent):
-            # That has just been found out
+            # That the customer is deleted has just been found out
             intent = self.stripe_ensure_intent()
         return {
             'result': 'open',
@@ -156,7 +156,7 @@ class PageMixin:
             session = self.stripe_own_account.gateway.customer_sessions.create(
                 **self.stripe_session_params(intent['customer']))
         except StripeFailure as e:
-            # It can be paid without
+            # The payment can be paid without the customer
             logger.warning("no customer session for %s: %s (%s)",
                 self, e.code, e.request_id)
             customer.stripe_is_deleted(e)

@@ -85,7 +85,7 @@ class MailMixin:
             refused = _send(server, message)
         except (*_REFUSED, _Unsure) as e:
             if _is_passing(e):
-                # The others are not of the same address
+                # Only this address is refused, others may be taken
                 cls._stripe_mail_later(id_, e)
             else:
                 cls._stripe_note_mail(id_, _text(e))
@@ -142,7 +142,7 @@ class MailMixin:
         except _MailError as e:
             cls._stripe_note_mail(id_, str(e))
         except Exception as e:
-            # The report may be one of the company
+            # The company may have a report of its own
             logger.exception("cannot write the e-mail of payment %s", id_)
             cls._stripe_note_mail(id_, e.__class__.__name__)
 
@@ -229,7 +229,7 @@ class _MailError(Exception):
 
 # What the mail server answers before it gets the message
 _START_MAIL_INPUT = 354
-# The mail server is right to refuse them each time
+# Codes with which the mail server would refuse it each time
 _REFUSED = (
     smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError,
     smtplib.SMTPNotSupportedError, ValueError, UnicodeError)

@@ -36,7 +36,7 @@ class RestoreMixin:
         """
         account = self.stripe_own_account
         if not account.fetched_at:
-            # A young one has no other intent than that of its key
+            # Within a day the key alone finds the intent, if there is one
             age = dt.datetime.now() - self.create_date
             return age > KEPT - ZONES
         return account.is_behind or bool(
@@ -74,12 +74,12 @@ class RestoreMixin:
                 func=PaymentState.cancel)
             if state.status != 'canceled' and (
                     not kept or kept['status'] in OPEN):
-                # It was faster
+                # It was paid before it could be cancelled
                 kept = yield Call(
                     gateway.payment_intents.retrieve, intent['id'])
         payment = job.record
         if payment.stripe_is_known:
-            # An event was faster
+            # An event has told of another one meanwhile
             return
         if kept:
             payment.stripe_set_intent(kept)

@@ -78,7 +78,7 @@ class StateMixin:
         refused = (
             state.status == 'requires_payment_method'
             and state.error_message
-            # Those at the checkout page are told there
+            # Who is at the checkout page reads it there
             and (self.stripe_intent_status in {
                     'requires_confirmation', 'processing'}
                 or (self.stripe_waiting_for == 'transfer'
@@ -88,11 +88,11 @@ class StateMixin:
             if self.stripe_fails_at_once:
                 values['stripe_try_at'] = None
             else:
-                # Nothing that may fail is part of this transaction
+                # Sent later: what may fail must not undo this transaction
                 values['stripe_to_mail'] = True
         self.stripe_store(**values)
         if AMOUNTS - values.keys() or state.status not in KNOWN:
-            # It is to be reviewed
+            # Something does not fit: a person has to look at it
             return
         self._stripe_move(state)
         return state
@@ -134,7 +134,7 @@ class StateMixin:
                     })
         if (state.error_message
                 or state.status == 'succeeded'
-                # It was an error of ours
+                # The error shown was one of the connection
                 or self.stripe_waiting_for in {'stripe', 'check'}):
             values.update({
                     'stripe_error_message': state.error_message,
@@ -187,12 +187,12 @@ class StateMixin:
         with self._stripe_moving():
             if self.state == 'draft' and state.status not in OPEN | {
                     'canceled'}:
-                # It was not one when it was paid, before a restore
+                # A restore made it a draft again after it was paid
                 cls.submit([self])
             if state.status == 'succeeded':
                 if self.amount != left or (
                         self.state in {'submitted', 'approved'}):
-                    # For the modules which made something of the old amount
+                    # So that modules which booked the old amount undo that
                     cls.proceed([self])
                     self.amount = left
                     self.save()

@@ -96,14 +96,14 @@ class WorkflowMixin:
 
     @classmethod
     def _forget_canceled(cls, payments):
-        # They would fail at once
+        # With a cancelled intent they would fail at once
         for payment in payments:
             if payment.stripe_intent_status == 'canceled':
                 payment.stripe_forget_intent()
 
     @classmethod
     def _set_stripe_key(cls, payments):
-        # Those made before the module have none
+        # Payments that are older than the module have none
         for payment in payments:
             if not payment.stripe_idempotency_key:
                 payment.stripe_store(
@@ -172,7 +172,7 @@ class WorkflowMixin:
     def _stripe_fit(cls, payments):
         "Give the amounts the digits that the currency has now, where exact"
         for payment in cls.browse(payments):
-            # Of the others the model tells in words
+            # What does not fit is said by the model's own validation
             with suppress(AmountError):
                 payment.stripe_store(
                     **{n: getattr(payment, n) for n in AMOUNTS})
@@ -239,7 +239,7 @@ class WorkflowMixin:
             elif state.transferred:
                 partly.append((payment, state))
             elif keep and state.status != 'canceled':
-                # It may still be paid
+                # Stripe did not cancel it, so it may still be paid
                 cls._stripe_keep(unpaid + [(payment, state)])
                 raise StripeError(gettext(
                         'account_payment_stripe.msg_payment_not_released',

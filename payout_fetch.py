@@ -40,7 +40,7 @@ class FetchMixin:
             now = now or account.stripe_now
             attempt(cls.store, balances, page)
         now = now or account.stripe_now
-        # They are not listed anymore
+        # Those that may still change and are too old to be listed
         for identifier in cls._to_read(balances, since):
             try:
                 payout = gateway.payouts.retrieve(identifier)
@@ -67,7 +67,7 @@ class FetchMixin:
                                 ('reconciliation_status', '=', 'in_progress'),
                                 ],
                             ], [
-                            # It failed later than they do
+                            # Payouts usually do not fail that late
                             ('state', 'not in', ['failed', 'canceled']),
                             ('created', '<', since),
                             ('movements.category', '=', 'payout_reversal'),

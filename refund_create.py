@@ -196,7 +196,7 @@ class CreateMixin:
             refund.stripe_store(
                 stripe_attempt=(refund.stripe_attempt or 0) + 1,
                 stripe_unsure=False)
-        # Committed before it is sent
+        # Committed before the call, so that it is known if the answer is lost
         refund.stripe_store(stripe_sent_at=_utc_now(), stripe_try_at=None)
         if refund.state != 'processing':
             cls.process([refund])
@@ -261,7 +261,7 @@ class CreateMixin:
                 self.amount = amount
             state = STATES.get(refund['status'])
         if not state:
-            # It changes nothing but that it was sent
+            # Only that it was sent is new
             self.stripe_error_message = problem or gettext(
                 'account_payment_stripe.msg_stripe_unknown',
                 word=refund['status'])

@@ -122,7 +122,7 @@ class RetryMixin:
 
     def _stripe_wait_values(self, failure, meaning):
         if meaning.of_account:
-            # The next run finds out with one request for all
+            # One request of the next run tells it for all records
             return {'stripe_try_at': None}
         return self._stripe_pause_values()
 

@@ -55,7 +55,8 @@ class Routes(Router):
             # nobody needs to be
             set_max_request_size(config.getint('request', 'max_size')),
             with_pool,
-            # Somebody waits, and who is silent must not hold this server
+            # Somebody waits at the page, and a silent Stripe must not hold all
+            # threads of this server
             hurried(),
             ]
         with_write = with_transaction(
@@ -102,7 +103,7 @@ class Routes(Router):
             page = record.stripe_end_checkout() or {}
             record.stripe_queue_mail([record])
         except (StripeFailure, UserError) as e:
-            # What is not done now is done with the events
+            # What is not done now is done when the event comes
             page = cls._failed(record, e)
         return cls._render(request, pool, record, page, end=True)
 

@@ -192,7 +192,8 @@ class Run:
                 job.start_over()
             if len(group) > 1:
                 for job in group:
-                    # It is read again, so it may fail again only later
+                    # It starts over and may fail at the same step again, so
+                    # that it must not take the others along
                     job.alone = True
                 return [a for j in group for a in self._advance([j])]
             job, = group
@@ -201,7 +202,7 @@ class Run:
                 job.retry -= 1
                 time.sleep(0.02)
                 return self._advance(group)
-            # It must not stop the others
+            # One record that fails must not stop the others
             logger.exception("%s,%s failed", self.Model.__name__, job.id)
             self.failed += 1
             try:
@@ -330,7 +331,7 @@ class _Claims:
     def take(self, limit):
         "Return the ids of records that nobody else carries now, commits"
         while not self.exhausted and limit > 0:
-            # Those far behind are not searched each time
+            # Of many ids only the next are searched each time
             asked = self._asked(ASKED)
             ids = attempt(self._take, limit, asked) if asked != [] else []
             if ids:

@@ -51,7 +51,7 @@ class Secret(fields.Char):
         table = Model.__table__()
         return table.select(
             table.id,
-            # As it is indexed
+            # The same expression as in the index
             where=Coalesce(Column(table, self.name), '') == value)
 
     def __get__(self, inst, cls):

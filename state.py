@@ -221,7 +221,7 @@ class PaymentState:
         disputed: if it is known to be, though the charge may not tell.
         Raises StripeFailure.
         """
-        # Only by its id a read is always consistent
+        # Only what is read by its id is always up to date
         if intent:
             intent = gateway.payment_intents.retrieve(
                 intent, expand=['latest_charge.refunds'])
@@ -268,7 +268,7 @@ class PaymentState:
                     starting_after=data[-1]['id']))
         release, sure = find_release(charge, self.captured, data)
         if release and (sure or self._is_booked_whole(gateway, charge)):
-            # What was not captured was never here to be given back
+            # The rest of the authorization, which was never taken
             data = [r for r in data if r is not release]
             self.released = release['id']
         # The charge may count refunds that are pending or have failed

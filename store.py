@@ -94,7 +94,7 @@ def insert(records):
     for cls, records in groupby(records, key=type):
         records = list(records)
         rows = [r._save_values() for r in records]
-        # Those that are not set of a record are empty
+        # What is not set on one of the records is NULL there
         names = sorted(set().union(*rows))
         if _needs_orm(cls, names):
             with without_check_access():
@@ -124,5 +124,5 @@ def _needs_orm(cls, names):
     return bool(
         Trigger.get_triggers(cls.__name__, 'create')
         or cls._defaults.keys() - {'create_uid', 'create_date'} - set(names)
-        # They are no columns
+        # Fields that are stored elsewhere than in a column
         or any(hasattr(cls._fields[n], 'set') for n in names))

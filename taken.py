@@ -29,7 +29,7 @@ OTHER_MONEY = frozenset([
 # for a change of the rate between the withdrawal and the return
 ROUNDING = Fraction(1, 100)
 RATE_CHANGE = Fraction(1, 10)
-# More than that is another amount
+# What differs by more than that is another amount
 UNLIKE = Fraction(1, 20)
 
 
@@ -63,7 +63,7 @@ def find_release(charge, captured, refunds):
     return refund, (
         charge['created'] < BASIL
         or given > captured
-        # It moved no money
+        # A refund that failed moved no money
         or not refund.get('balance_transaction'))
 
 
