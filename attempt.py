@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Commit, and try again what the database refused.
 
-The only place that knows how Transaction keeps its locks.
+The only place that knows what Transaction keeps.
 """
 import time
 from collections import defaultdict
@@ -46,6 +46,7 @@ def committed(locks):
     """
     transaction = Transaction()
     try:
+        _end_autocommit()
         _take_locks(locks)
         yield
         transaction.commit()
@@ -55,7 +56,7 @@ def committed(locks):
             e.fix(locks)
         raise
     finally:
-        _forget_locks()
+        _forget()
 
 
 def start_clean():
@@ -63,7 +64,7 @@ def start_clean():
     try:
         Transaction().commit()
     finally:
-        _forget_locks()
+        _forget()
 
 
 def _take_locks(locks):
@@ -77,10 +78,24 @@ def _take_locks(locks):
         transaction._locked_records[table].update(ids)
 
 
-def _forget_locks():
-    """Forget what has ended with the commit or the roll back: the locks, and
-    what has joined, as it would be part of each of the following."""
+def _end_autocommit():
+    "Let roll back again what a cache that was cleared has let commit at once"
+    # SQLite has one connection, that Cache.commit leaves like that
+    if backend.name == 'sqlite':
+        transaction = Transaction()
+        transaction.database.get_connection(readonly=transaction.readonly)
+
+
+def _forget():
+    """Forget what has ended with the commit or the roll back: the locks, what
+    has joined, as it would be part of each of the following, and the records
+    that were created and deleted."""
     transaction = Transaction()
     transaction._locked_tables = set()
     transaction._locked_records = defaultdict(set)
     transaction._datamanagers = []
+    # What was created is locked as any other from now on, and what was deleted
+    # and rolled back is to be deleted again
+    transaction.create_records = defaultdict(list)
+    transaction.delete_records = defaultdict(set)
+    transaction.trigger_records = defaultdict(set)

@@ -5,6 +5,7 @@ import logging
 import time
 
 from trytond import backend
+from trytond.exceptions import UserError
 from trytond.i18n import gettext
 from trytond.model.exceptions import SQLConstraintError
 from trytond.pool import Pool
@@ -12,7 +13,7 @@ from trytond.transaction import Transaction, TransactionError
 
 from .amount import from_stripe
 from .attempt import attempt
-from .convert import from_timestamp, is_key, to_timestamp
+from .convert import from_timestamp, to_timestamp
 from .error import error_message, failure_message
 from .gateway import (
     StripeDenied, StripeFailure, StripeRefused, StripeUnavailable)
@@ -149,6 +150,15 @@ class FetchMixin:
             return walk(None, None)
 
     @classmethod
+    def steps(cls, balance_id):
+        """Yield what is done with the balance once all is fetched, each a
+        function and its arguments.
+
+        A step that raises stops none of the others.
+        """
+        return iter([])
+
+    @classmethod
     def store_page(cls, balance_id, rows, payout_id=None, values=None):
         """Store those of Stripe's rows that are not known.
 
@@ -202,6 +212,8 @@ class _Fetch:
                 self.step([id_], self.Payout.explain, payout_id)
         self.step(self.ids, attempt, self.Transaction.link, self.ids)
         self.step(self.ids, self.ask)
+        for id_ in self.ids:
+            self.step([id_], self.go_on, id_)
         self.step(read, self.check, read)
         self.step(self.ids, attempt, self.note, since)
 
@@ -225,6 +237,11 @@ class _Fetch:
             # It would be the same for all other requests
             self.stopped = isinstance(e, StripeUnavailable) or (
                 isinstance(e, StripeDenied) and not e.forbidden)
+        except UserError as e:
+            # Said to who can change it
+            Transaction().rollback()
+            logger.warning("cannot fetch balances %s: %s", ids, e.message)
+            error = error_message(e)
         except Exception as e:
             # One step that fails must not stop the others
             Transaction().rollback()
@@ -250,6 +267,10 @@ class _Fetch:
         self._note_errors()
         self.Account.note_accepted([self.account], since)
 
+    def go_on(self, id_):
+        for func, *args in self.Balance.steps(id_):
+            self.step([id_], func, *args)
+
     def ask(self):
         """Ask Stripe of which charges the refunds and disputes are that
         nobody knows here.
@@ -258,20 +279,19 @@ class _Fetch:
         """
         gateway = self.account.gateway
         while ids := self.Transaction.to_ask(self.ids, ASKED):
-            charges = {}
+            sources = {}
             for id_ in ids:
                 source = self.Transaction(id_).source
                 service = (
                     gateway.disputes if source.startswith(('du_', 'dp_'))
                     else gateway.refunds)
                 try:
-                    charges[id_] = service.retrieve(source).get('charge')
+                    sources[id_] = service.retrieve(source)
                 except StripeRefused as e:
                     if not e.missing:
                         raise
-                    charges[id_] = None
-            attempt(self.Transaction.store_charges, {
-                    i: c if is_key(c) else None for i, c in charges.items()})
+                    sources[id_] = {}
+            attempt(self.Transaction.store_sources, sources)
             attempt(self.Transaction.link, self.ids)
 
     def check(self, ids):

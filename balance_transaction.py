@@ -16,7 +16,7 @@ from trytond.transaction import Transaction
 
 from .amount import AmountError, exact, from_stripe
 from .balance_part import BalancePartMixin
-from .convert import from_timestamp, one_line
+from .convert import from_timestamp, is_key, one_line
 from .record_amount import inexact_message
 from .store import insert
 
@@ -72,6 +72,19 @@ class BalanceTransaction(BalancePartMixin, ModelSQL, ModelView):
         "What the Fee is for", readonly=True, strip=False,
         states={
             'invisible': ~Eval('fee_description'),
+            })
+    original_amount = Monetary(
+        "Original Amount", currency='original_currency',
+        digits='original_currency', readonly=True,
+        states={
+            'invisible': ~Eval('original_amount'),
+            },
+        help="The amount before Stripe converted it, if it is told only "
+        "by its source.")
+    original_currency = fields.Many2One(
+        'currency.currency', "Original Currency", readonly=True,
+        states={
+            'invisible': ~Eval('original_currency'),
             })
     exchange_rate = fields.Numeric(
         "Exchange Rate", readonly=True,
@@ -322,11 +335,30 @@ class BalanceTransaction(BalancePartMixin, ModelSQL, ModelView):
         return [id_ for id_, in cursor]
 
     @classmethod
-    def store_charges(cls, charges):
-        "Keep of which charges, ids of Stripe by id, the transactions are"
-        table = cls.__table__()
-        cursor = Transaction().connection.cursor()
-        for id_, charge in charges.items():
-            cursor.execute(*table.update(
-                    [table.charge_id, table.to_be_asked], [charge, False],
-                    where=table.id == id_))
+    def store_sources(cls, sources):
+        """Keep of which charges and amounts the transactions are.
+
+        sources: Stripe's dictionaries of refunds and disputes by id, empty if
+        Stripe does not know it.
+        """
+        transactions = cls.browse(list(sources))
+        for transaction in transactions:
+            source = sources[transaction.id]
+            charge = source.get('charge')
+            transaction.charge_id = charge if is_key(charge) else None
+            transaction.to_be_asked = False
+            code = (source.get('currency') or '').upper()
+            if code and code != transaction.currency.code.upper():
+                transaction._set_original(source['amount'], code)
+        cls.save(transactions)
+
+    def _set_original(self, amount, code):
+        "Keep Stripe's integer in the currency, if it is known here"
+        Currency = Pool().get('currency.currency')
+        for currency in Currency.search([('code', 'ilike', code)], limit=1):
+            try:
+                amount = from_stripe(amount, code, currency.digits)
+            except AmountError:
+                return
+            self.original_currency = currency
+            self.original_amount = abs(amount).copy_sign(self.amount)

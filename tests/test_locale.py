@@ -50,6 +50,8 @@ class LocaleSourceTestCase(TestCase):
     def setUpClass(cls):
         super().setUpClass()
         activate_module(MODULE)
+        # Some texts are only there with it
+        activate_module('account_payment_clearing')
 
     @with_transaction()
     def test_languages(self):

@@ -133,6 +133,50 @@ class WorkflowTestCase(StripeTestCase):
             attempt(change)
             self.assertEqual(len(tries), 2)
 
+    def test_delete_again(self):
+        "Test what is started over deletes what it deleted before"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.draft([payment])
+
+            def delete():
+                Payment.delete([payment])
+                # The first time it raises
+                Payment.lock()
+            attempt(delete)
+            self.assertFalse(Payment.search([('id', '=', payment.id)]))
+
+    def test_lock_own(self):
+        "Test what was created and committed is locked"
+        with self.transaction() as transaction:
+            payment = self.create_payment()
+            tries = []
+
+            def lock():
+                tries.append(payment.id)
+                payment.lock()
+                self.assertIn(
+                    payment.id, transaction._locked_records[payment._table])
+            attempt(lock)
+            self.assertEqual(len(tries), 2)
+
+    def test_cache_cleared(self):
+        "Test nothing stays of what fails after a cache was cleared"
+        with self.transaction() as transaction:
+            Balance = Pool().get('account.payment.stripe.balance')
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Balance._used.clear()
+            transaction.commit()
+
+            def change():
+                Payment.write([payment], {'reference': "Changed"})
+                raise ValueError
+            with self.assertRaises(ValueError):
+                attempt(change)
+            self.assertIsNone(Payment(payment.id).reference)
+
     def test_permission(self):
         "Test a missing permission is shown until it is given"
         with self.transaction():

@@ -1,0 +1,198 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""What the tests of booking Stripe's balance share."""
+import datetime as dt
+from collections import Counter
+from decimal import Decimal
+
+from trytond.modules.account.tests import get_fiscalyear
+from trytond.modules.account_payment_stripe.attempt import attempt
+from trytond.modules.company.tests import set_company
+from trytond.pool import Pool
+from trytond.tests.test_tryton import DB_NAME, activate_module
+from trytond.transaction import Transaction, TransactionError
+
+from .ledger_case import LedgerTestCase
+
+ZERO = Decimal('0.00')
+TYPES = {
+    'asset': {'assets': True},
+    'receivable': {'assets': True, 'receivable': True},
+    'expense': {'statement': 'income', 'expense': True},
+    }
+TYPE_OF = {'fees': 'expense', 'taxes': 'expense', 'receivable': 'receivable'}
+ACCOUNTS = ['stripe', 'transit', 'suspense', 'clearing', 'fees', 'taxes']
+
+
+class BookTestCase(LedgerTestCase):
+    "Test with accounts, a clearing journal and a balance that is booked"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        activate_module('account_payment_clearing')
+
+    def setUp(self):
+        super().setUp()
+        extras = {}
+        while True:
+            with Transaction().start(
+                    DB_NAME, 1, context={'company': self.company},
+                    **extras) as transaction:
+                try:
+                    self._create_accounting()
+                except TransactionError as e:
+                    transaction.rollback()
+                    e.fix(extras)
+                    continue
+                break
+
+    def _create_accounting(self):
+        pool = Pool()
+        Account = pool.get('account.account')
+        Balance = pool.get('account.payment.stripe.balance')
+        Company = pool.get('company.company')
+        Configuration = pool.get('account.configuration')
+        FiscalYear = pool.get('account.fiscalyear')
+        Journal = pool.get('account.journal')
+        Type = pool.get('account.account.type')
+        PaymentJournal = pool.get('account.payment.journal')
+        company = Company(self.company)
+        with set_company(company):
+            # The clock of the simulator goes on to the next year
+            today = dt.date.today()
+            fiscalyear = get_fiscalyear(
+                company,
+                start_date=today.replace(year=today.year - 1, month=1, day=1),
+                end_date=today.replace(year=today.year + 1, month=12, day=31))
+            fiscalyear.save()
+            FiscalYear.create_period([fiscalyear])
+            types = {
+                t.name: t.id for t in Type.create([{
+                            'name': name,
+                            'company': company.id,
+                            'statement': 'balance',
+                            **values,
+                            } for name, values in TYPES.items()])}
+            accounts = Account.create([{
+                        'name': name.title(),
+                        'company': company.id,
+                        'type': types[TYPE_OF.get(name, 'asset')],
+                        'party_required': name == 'receivable',
+                        'reconcile': name not in {'stripe', *TYPE_OF} or (
+                            name == 'receivable'),
+                        } for name in [*ACCOUNTS, 'receivable']])
+            self.accounts = {
+                n: a.id for n, a in zip([*ACCOUNTS, 'receivable'], accounts)}
+            journal = Journal.search([('type', '=', 'cash')])[0].id
+            write_off = Journal.search([('type', '=', 'write-off')])[0].id
+            self.exchange = {
+                'currency_exchange_journal': write_off,
+                'currency_exchange_debit_account': self.accounts['fees'],
+                'currency_exchange_credit_account': self.accounts['fees'],
+                }
+            configuration = Configuration(1)
+            configuration.default_account_receivable = (
+                self.accounts.pop('receivable'))
+            for name, value in self.exchange.items():
+                setattr(configuration, name, value)
+            configuration.save()
+            PaymentJournal.write(PaymentJournal.browse([self.journal]), {
+                    'clearing_account': self.accounts['clearing'],
+                    'clearing_journal': journal,
+                    })
+            self.books = {
+                'journal': journal,
+                'account': self.accounts['stripe'],
+                'transit_account': self.accounts['transit'],
+                'fee_account': self.accounts['fees'],
+                'tax_account': self.accounts['taxes'],
+                'suspense_account': self.accounts['suspense'],
+                }
+            Balance.write([Balance(self.balance)], self.books)
+
+    def refund(self, payment, amount):
+        Refund = Pool().get('account.payment.stripe.refund')
+        refund, = Refund.create([{
+                    'payment': payment.id,
+                    'amount': amount,
+                    }])
+        Refund.submit([refund])
+        attempt(Refund.approve, [refund])
+        return refund
+
+    def pull(self, payment):
+        Payment = Pool().get('account.payment')
+        attempt(Payment.stripe_do_pull, [Payment(payment.id)])
+
+    def sums(self, second=False):
+        """Return the balance of each account that isn't at zero, by name
+
+        second: in the second currency.
+        """
+        Line = Pool().get('account.move.line')
+        names = {i: n for n, i in self.accounts.items()}
+        sums = Counter()
+        for line in Line.search([
+                    ('account', 'in', list(names)),
+                    ]):
+            sums[names[line.account.id]] += (
+                line.amount_second_currency or ZERO) if second else (
+                line.debit - line.credit)
+        return {n: s for n, s in sums.items() if s}
+
+    def open_lines(self, name):
+        "Return the lines of the account that are not reconciled"
+        Line = Pool().get('account.move.line')
+        return Line.search([
+                ('account', '=', self.accounts[name]),
+                ('reconciliation', '=', None),
+                ], order=[('id', 'ASC')])
+
+    def moves(self, *domain, balance=None):
+        Move = Pool().get('account.move')
+        return Move.search([
+                ('origin.id', '=', balance or self.balance,
+                    'account.payment.stripe.balance'),
+                *domain,
+                ], order=[('date', 'ASC'), ('id', 'ASC')])
+
+    def check_books(self, opening=0):
+        """Compare the books of all balances with what is at Stripe: V4, V7,
+        and that each transaction is in exactly one move"""
+        self.check()
+        Balance = Pool().get('account.payment.stripe.balance')
+        for balance in Balance.search([
+                    ('stripe_account', '=', self.account),
+                    ('journal', '!=', None),
+                    ]):
+            self.assertFalse(balance.error_message)
+            self.assertEqual(balance.opening_amount, opening)
+            # V4
+            self.assertEqual(balance.to_book_amount, 0)
+            self.assertEqual(balance.booked_amount, balance.recorded_amount)
+            self.assertEqual(balance.book_difference, opening)
+            self._check_moves(balance)
+        # V7: what is reconciled is zero, so that the rest is open
+        sums = self.sums()
+        for name in ['clearing', 'suspense', 'transit']:
+            self.assertEqual(
+                sums.get(name, 0),
+                sum(x.debit - x.credit for x in self.open_lines(name)))
+
+    def _check_moves(self, balance):
+        booked = Counter()
+        for transaction in self.transactions(('balance', '=', balance.id)):
+            self.assertEqual(
+                bool(transaction.move),
+                transaction.balance_type == 'payments'
+                and bool(transaction.amount or transaction.fee))
+            if transaction.line:
+                self.assertEqual(transaction.line.origin, transaction)
+                booked[transaction.line.id] += 1
+            self.assertFalse(transaction.to_match)
+        self.assertLessEqual(set(booked.values()), {1})
+        for move in self.moves(balance=balance.id):
+            self.assertEqual(
+                sum(line.debit - line.credit for line in move.lines), 0)
+            self.assertEqual({line.state for line in move.lines}, {'valid'})
