@@ -135,8 +135,8 @@ class Payment(metaclass=PoolMeta):
         """Reconcile what is left of the payments: without a clearing move, or
         with a sum of zero in the currency of the payments.
 
-        strict: if it raises when the accounting is not ready for exchange
-        differences, else they are left to what matches the balance.
+        strict: see _is_complete(), else they are left to what matches the
+        balance.
         """
         Line = Pool().get('account.move.line')
         to_reconcile = []
@@ -148,17 +148,26 @@ class Payment(metaclass=PoolMeta):
             lines = [
                 line for line in payment.clearing_lines
                 if not line.reconciliation]
-            amount = sum(x.debit - x.credit for x in lines)
-            currencies = {x.second_currency for x in lines}
-            if len(currencies) == 1 and any(currencies):
-                if sum(x.amount_second_currency for x in lines):
-                    continue
-                if amount and not _can_exchange(payment.company, strict):
-                    continue
-            elif amount:
-                continue
-            to_reconcile.append(lines)
+            if _is_complete(lines, strict):
+                to_reconcile.append(lines)
         Line.reconcile(*to_reconcile)
+
+
+def _is_complete(lines, strict):
+    """Return if the lines can be reconciled: their sum is zero, in their
+    second currency if they have the same.
+
+    strict: if it raises when the accounting is not ready for the difference.
+    """
+    if not lines:
+        return False
+    amount = sum(x.debit - x.credit for x in lines)
+    currencies = {x.second_currency for x in lines}
+    if len(currencies) > 1 or not any(currencies):
+        return not amount
+    if sum(x.amount_second_currency for x in lines):
+        return False
+    return not amount or _can_exchange(lines[0].company, strict)
 
 
 def _can_exchange(company, strict):
@@ -225,7 +234,10 @@ class Payout(metaclass=PoolMeta):
 
     @classmethod
     def stripe_match(cls, payouts):
-        "Reconcile what is in transit of the payouts if the sum is zero"
+        """Reconcile what is in transit of the payouts if the sum is zero.
+
+        Raises UserError if the exchange difference cannot be booked.
+        """
         Line = Pool().get('account.move.line')
         payouts = cls.browse(payouts)
         cls.lock(payouts)
@@ -237,7 +249,7 @@ class Payout(metaclass=PoolMeta):
             lines = [
                 line for line in payout.transit_lines
                 if not line.reconciliation]
-            if lines and not sum(x.debit - x.credit for x in lines):
+            if _is_complete(lines, strict=True):
                 to_reconcile.append(lines)
         Line.reconcile(*to_reconcile)
 

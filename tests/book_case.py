@@ -8,8 +8,9 @@ from decimal import Decimal
 from trytond.modules.account.tests import get_fiscalyear
 from trytond.modules.account_payment_stripe.attempt import attempt
 from trytond.modules.company.tests import set_company
+from trytond.modules.currency.tests import add_currency_rate
 from trytond.pool import Pool
-from trytond.tests.test_tryton import DB_NAME, activate_module
+from trytond.tests.test_tryton import DB_NAME
 from trytond.transaction import Transaction, TransactionError
 
 from .ledger_case import LedgerTestCase
@@ -27,10 +28,7 @@ ACCOUNTS = ['stripe', 'transit', 'suspense', 'clearing', 'fees', 'taxes']
 class BookTestCase(LedgerTestCase):
     "Test with accounts, a clearing journal and a balance that is booked"
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        activate_module('account_payment_clearing')
+    modules = ['account_payment_stripe', 'account_payment_clearing']
 
     def setUp(self):
         super().setUp()
@@ -110,6 +108,28 @@ class BookTestCase(LedgerTestCase):
                 'suspense_account': self.accounts['suspense'],
                 }
             Balance.write([Balance(self.balance)], self.books)
+
+    def currencies(self):
+        "Return the currencies by code, with the rates 0.8 and 0.5 of USD"
+        Currency = Pool().get('currency.currency')
+        # The company counts in USD
+        self.assertEqual(self.code, 'usd')
+        for code, rate in [('USD', '1'), ('EUR', '0.8'), ('GBP', '0.5')]:
+            currencies = Currency.search([('code', 'ilike', code)])
+            if not currencies:
+                currencies = Currency.create([{
+                            'name': code, 'code': code, 'symbol': code}])
+            if not currencies[0].rates:
+                add_currency_rate(currencies[0], Decimal(rate))
+        return {c.code.upper(): c for c in Currency.search([])}
+
+    def settle_in(self, code):
+        "Return a balance in the currency with an account of its own"
+        Account = Pool().get('account.account')
+        account, = Account.copy([Account(self.accounts['stripe'])])
+        self.accounts['stripe ' + code] = account.id
+        return self.create_balance(
+            code, **dict(self.books, account=account.id)).id
 
     def refund(self, payment, amount):
         Refund = Pool().get('account.payment.stripe.refund')

@@ -23,11 +23,12 @@ class StripeTestCase(TestCase):
 
     Run the code inside of a transaction with self.transaction().
     """
+    modules = ['account_payment_stripe']
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        activate_module('account_payment_stripe')
+        activate_module(cls.modules)
         cls.simulator = Simulator().start()
         cls.addClassCleanup(cls.simulator.stop)
         use_stripe(cls.simulator.url, cls.simulator.stripe_js, threads=1)

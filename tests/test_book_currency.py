@@ -3,7 +3,6 @@
 """Stripe's balance in the books, in several currencies."""
 from decimal import Decimal
 
-from trytond.modules.currency.tests import add_currency_rate
 from trytond.pool import Pool
 
 from .book_case import BookTestCase
@@ -14,23 +13,8 @@ class BookCurrencyTestCase(BookTestCase):
 
     def setUp(self):
         super().setUp()
-        # The company counts in USD
-        self.assertEqual(self.code, 'usd')
         with self.transaction():
-            currencies = self.currencies()
-            for code, rate in [('EUR', '0.8'), ('GBP', '0.5')]:
-                if not currencies[code].rates:
-                    add_currency_rate(currencies[code], Decimal(rate))
-            if not currencies['USD'].rates:
-                add_currency_rate(currencies['USD'], Decimal(1))
-
-    def currencies(self):
-        Currency = Pool().get('currency.currency')
-        for code in ['EUR', 'GBP']:
-            if not Currency.search([('code', '=', code)]):
-                Currency.create([{
-                            'name': code, 'code': code, 'symbol': code}])
-        return {c.code.upper(): c for c in Currency.search([])}
+            self.currencies()
 
     def pay_in(self, code):
         "Let the journal be of the currency"
@@ -38,14 +22,6 @@ class BookCurrencyTestCase(BookTestCase):
         PaymentJournal.write(PaymentJournal.browse([self.journal]), {
                 'currency': self.currencies()[code].id,
                 })
-
-    def settle_in(self, code):
-        "Return a balance in the currency with an account of its own"
-        account, = Pool().get('account.account').copy(
-            [Pool().get('account.account')(self.accounts['stripe'])])
-        self.accounts['stripe ' + code] = account.id
-        return self.create_balance(
-            code, **dict(self.books, account=account.id)).id
 
     def configure(self, **values):
         Configuration = Pool().get('account.configuration')
@@ -214,8 +190,8 @@ class BookCurrencyTestCase(BookTestCase):
         with self.transaction():
             Rate = Pool().get('currency.currency.rate')
             second = self.settle_in('GBP')
-            Rate.delete(Rate.search([
-                        ('currency', '=', self.currencies()['GBP'].id)]))
+            gbp = self.currencies()['GBP']
+            Rate.delete(Rate.search([('currency', '=', gbp.id)]))
             self.charged()
         self.world.topup(10000, 'gbp')
         self.fetch(self.balance, second)
@@ -225,7 +201,7 @@ class BookCurrencyTestCase(BookTestCase):
             self.assertFalse(self.read().error_message)
             self.assertEqual(self.read().booked_amount, Decimal('96.80'))
         with self.transaction():
-            add_currency_rate(self.currencies()['GBP'], Decimal('0.5'))
+            self.currencies()
         self.fetch(self.balance, second)
         with self.transaction():
             self.check_books()

@@ -47,6 +47,7 @@ SLOWEST = 25
 ACTIVATE = '''
 from trytond.tests.test_tryton import activate_module
 activate_module('account_payment_stripe')
+activate_module(['account_payment_stripe', 'account_payment_clearing'])
 '''
 
 
