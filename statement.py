@@ -26,7 +26,7 @@ class Payout(metaclass=PoolMeta):
     @classmethod
     def order_amount(cls, tables):
         table, _ = tables[None]
-        column = cls.amount.sql_column(table)
+        column = table.amount
         amount = Transaction().context.get('amount_order')
         if isinstance(amount, Decimal):
             column = Abs(column - amount)
