@@ -50,8 +50,9 @@ class LocaleSourceTestCase(TestCase):
     def setUpClass(cls):
         super().setUpClass()
         activate_module(MODULE)
-        # Some texts are only there with it
-        activate_module('account_payment_clearing')
+        # Some texts are only there with them
+        activate_module([
+                'account_payment_clearing', 'account_statement_rule'])
 
     @with_transaction()
     def test_languages(self):
