@@ -16,13 +16,11 @@ from trytond.pyson import Bool, Eval, If, TimeDelta
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction
 
-from .attempt import attempt
 from .balance import rounded
+from .balance_match import MatchMixin, together
 
-# How many transactions are booked, and records matched, in one transaction of
-# the database
+# How many transactions are booked in one transaction of the database
 SIZE = 1000
-MATCHED = 100
 # What has to be set to book, together
 REQUIRED = [
     'journal', 'account', 'transit_account', 'fee_account',
@@ -73,7 +71,7 @@ def _amount(string, help):
         'get_booked')
 
 
-class Balance(metaclass=PoolMeta):
+class Balance(MatchMixin, metaclass=PoolMeta):
     """Book what moved the balance, and match it with the payments.
 
     Each transaction is in exactly one move: the row is changed together with
@@ -224,13 +222,7 @@ class Balance(metaclass=PoolMeta):
             return
         for date in StripeTransaction.dates_to_book(balance_id):
             yield cls.book, balance_id, date
-        yield attempt, cls.explain, balance_id
-        for name in ['payment', 'of_payout']:
-            ids = StripeTransaction.to_match_of(balance_id, name)
-            for group in grouped_slice(ids, MATCHED):
-                yield cls.match, balance_id, name, list(group)
-        for move_id in cls._to_post(balance_id):
-            yield attempt, cls._post, move_id
+        yield from cls.match_steps(balance_id)
 
     @classmethod
     def book(cls, balance_id, date):
@@ -238,23 +230,30 @@ class Balance(metaclass=PoolMeta):
 
         They are added to the draft move of the day if there is one. If the
         period is closed they are booked today.
-        Commits some at a time. Raises UserError.
+        Commits some at a time. Raises UserError of the last that could not.
         """
-        while attempt(cls._book, balance_id, date):
-            pass
+        StripeTransaction = Pool().get('account.payment.stripe.transaction')
+        ids = StripeTransaction.ids_to_book(balance_id, date)
+        error = None
+        for group in grouped_slice(ids, SIZE):
+            try:
+                together(cls._book, list(group), balance_id, date)
+            except UserError as e:
+                error = e
+        if error:
+            raise error
 
     @classmethod
-    def _book(cls, balance_id, date):
-        "Return if there may be more"
+    def _book(cls, ids, balance_id, date):
         pool = Pool()
         Line = pool.get('account.move.line')
         StripeTransaction = pool.get('account.payment.stripe.transaction')
         balance = cls(balance_id)
         with Transaction().set_context(company=balance.company.id):
-            transactions = StripeTransaction.pick_to_book(
-                balance, date, SIZE)
+            transactions = [
+                t for t in StripeTransaction.browse(ids) if not t.move]
             if not transactions:
-                return False
+                return
             move = balance.get_move(date)
             lines = []
             # The rest of what is rounded goes to the fees
@@ -270,7 +269,6 @@ class Balance(metaclass=PoolMeta):
                     _add(sums, account, amount, second)
             Line.save(lines + balance._get_sum_lines(move, sums))
             StripeTransaction.note_booked(transactions, move)
-        return len(transactions) == SIZE
 
     def get_move(self, date):
         "Return the move of the day, or of today, that can be changed"
@@ -350,103 +348,6 @@ class Balance(metaclass=PoolMeta):
             line.second_currency = currency
             line.amount_second_currency = second
         return line
-
-    @classmethod
-    def explain(cls, balance_id):
-        """Book on the clearing account what was on the suspense account
-        before its payment was known."""
-        pool = Pool()
-        Date = pool.get('ir.date')
-        Line = pool.get('account.move.line')
-        StripeTransaction = pool.get('account.payment.stripe.transaction')
-        balance = cls(balance_id)
-        with Transaction().set_context(company=balance.company.id):
-            date = Date.today()
-            for transaction in StripeTransaction.search([
-                        ('balance', '=', balance.id),
-                        ('payment.journal.clearing_account', '!=', None),
-                        ('line.account', '=', balance.suspense_account.id),
-                        ('line.reconciliation', '=', None),
-                        ], limit=SIZE):
-                old = transaction.line
-                if old.move.state == 'draft':
-                    move = old.move
-                else:
-                    move = balance.get_move(date)
-                line = transaction.get_line(move)
-                if line.account == old.account:
-                    continue
-                if move == old.move:
-                    Line.delete([old])
-                    line.save()
-                else:
-                    back = balance.get_line(
-                        move, old.account, old.credit - old.debit,
-                        old.second_currency,
-                        -(old.amount_second_currency or 0))
-                    back.origin = transaction
-                    Line.save([line, back])
-                    if old.account.reconcile:
-                        Line.reconcile([old, back])
-                transaction.line = line
-                transaction.to_match = True
-                transaction.save()
-
-    @classmethod
-    def match(cls, balance_id, name, ids):
-        """Reconcile the lines of the records to which the field of the
-        transactions refers, each alone if they cannot be together.
-
-        Commits. Raises UserError of the last that could not.
-        """
-        try:
-            attempt(cls._match, balance_id, name, ids)
-        except UserError:
-            if len(ids) == 1:
-                raise
-            error = None
-            for id_ in ids:
-                try:
-                    attempt(cls._match, balance_id, name, [id_])
-                except UserError as e:
-                    error = e
-            if error:
-                raise error from None
-
-    @classmethod
-    def _match(cls, balance_id, name, ids):
-        StripeTransaction = Pool().get('account.payment.stripe.transaction')
-        Model = StripeTransaction._fields[name].get_target()
-        with Transaction().set_context(company=cls(balance_id).company.id):
-            Model.stripe_match(ids)
-        StripeTransaction.note_matched(name, ids)
-
-    @classmethod
-    def _to_post(cls, balance_id):
-        "Return the ids of the draft moves that are old enough"
-        pool = Pool()
-        Date = pool.get('ir.date')
-        Move = pool.get('account.move')
-        balance = cls(balance_id)
-        if balance.posting_delay is None:
-            return []
-        with Transaction().set_context(company=balance.company.id):
-            today = Date.today()
-        return [m.id for m in Move.search([
-                    ('origin', '=', str(balance)),
-                    ('company', '=', balance.company.id),
-                    ('state', '=', 'draft'),
-                    # More may come in the course of the day
-                    ('date', '<', today),
-                    ('date', '<=', today - balance.posting_delay),
-                    ], order=[('date', 'ASC'), ('id', 'ASC')])]
-
-    @classmethod
-    def _post(cls, move_id):
-        Move = Pool().get('account.move')
-        move = Move(move_id)
-        with Transaction().set_context(company=move.company.id):
-            Move.post([move])
 
 
 def _add(sums, account, amount, second):

@@ -29,6 +29,10 @@ EVERY = dt.timedelta(days=1)
 CHANGES = dt.timedelta(days=30)
 # How often the balance is read again while something moves
 TRIES = 3
+# What moved money is an event first
+SOON = dt.timedelta(minutes=15)
+# How many payments are brought to the state at Stripe each time
+PULLED = 100
 # How many answers are kept in one transaction
 ASKED = 20
 
@@ -191,6 +195,7 @@ class _Fetch:
         pool = Pool()
         self.Balance = Balance
         self.Account = pool.get('account.payment.stripe.account')
+        self.Payment = pool.get('account.payment')
         self.Payout = pool.get('account.payment.stripe.payout')
         self.Transaction = pool.get('account.payment.stripe.transaction')
         self.account_id = account_id
@@ -212,6 +217,9 @@ class _Fetch:
                 self.step([id_], self.Payout.explain, payout_id)
         self.step(self.ids, attempt, self.Transaction.link, self.ids)
         self.step(self.ids, self.ask)
+        for payment_id, id_ in self.to_pull():
+            self.step(
+                [id_], attempt, self.Payment.stripe_do_pull, [payment_id])
         for id_ in self.ids:
             self.step([id_], self.go_on, id_)
         self.step(read, self.check, read)
@@ -266,6 +274,13 @@ class _Fetch:
         "Show on the balances what could not be done"
         self._note_errors()
         self.Account.note_accepted([self.account], since)
+
+    def to_pull(self):
+        """Return (id of payment, id of balance) of what has moved money since
+        the payment was brought to the state at Stripe"""
+        now = self.account.stripe_now
+        return self.Transaction.missed(
+            self.ids, now - LATE, now - SOON, PULLED)
 
     def go_on(self, id_):
         for func, *args in self.Balance.steps(id_):

@@ -321,6 +321,26 @@ class BalanceTransaction(BalancePartMixin, ModelSQL, ModelView):
                 columns, values, where=where & Exists(linked)))
 
     @classmethod
+    def missed(cls, balances, since, until, limit):
+        """Return some (id of payment, id of balance) of the transactions that
+        were created between the UTC datetimes, after the state that the
+        payment shows."""
+        payment = Pool().get('account.payment').__table__()
+        table = cls.__table__()
+        cursor = Transaction().connection.cursor()
+        cursor.execute(*table.join(
+                payment, condition=table.payment == payment.id).select(
+                payment.id, Min(table.balance),
+                where=fields.SQL_OPERATORS['in'](
+                    table.balance, list(map(int, balances)))
+                & (table.date >= since.date())
+                & (table.created < until)
+                & (table.created > payment.stripe_state_at),
+                group_by=[payment.id], order_by=[Min(table.created)],
+                limit=limit))
+        return cursor.fetchall()
+
+    @classmethod
     def to_ask(cls, balances, limit):
         "Return some ids of those of which Stripe has to be asked"
         table = cls.__table__()

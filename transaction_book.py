@@ -2,7 +2,9 @@
 # this repository contains the full copyright notices and license terms.
 from sql import Literal, Null
 
+from trytond.i18n import gettext
 from trytond.model import Index, fields
+from trytond.modules.account.exceptions import AccountMissing
 from trytond.pool import Pool, PoolMeta
 from trytond.pyson import Eval
 from trytond.transaction import Transaction, TransactionError
@@ -115,15 +117,17 @@ class BalanceTransaction(metaclass=PoolMeta):
         return [date for date, in cursor]
 
     @classmethod
-    def pick_to_book(cls, balance, date, limit):
-        "Return some of the balance that are to be booked on the date"
+    def ids_to_book(cls, balance_id, date):
+        "Return those of the balance that are to be booked on the date"
+        Balance = Pool().get('account.payment.stripe.balance')
         table = cls.__table__()
         cursor = Transaction().connection.cursor()
         cursor.execute(*table.select(
                 table.id,
-                where=cls._where_can(table, balance) & (table.date == date),
-                order_by=[table.created, table.id], limit=limit))
-        return cls.browse([id_ for id_, in cursor])
+                where=cls._where_can(table, Balance(balance_id))
+                & (table.date == date),
+                order_by=[table.created, table.id]))
+        return [id_ for id_, in cursor]
 
     @classmethod
     def note_booked(cls, transactions, move):
@@ -160,7 +164,7 @@ class BalanceTransaction(metaclass=PoolMeta):
             self._get_account(), balance.currency, self.amount)
         if account is None:
             payment = self.payment
-            account = payment.journal.clearing_account.current(move.date)
+            account = self._get_clearing_account(move.date)
             if payment.currency != currency:
                 currency, second = (
                     payment.currency, self._get_original(payment.currency))
@@ -170,6 +174,18 @@ class BalanceTransaction(metaclass=PoolMeta):
         line.origin = self
         line.description = self.description
         return line
+
+    def _get_clearing_account(self, date):
+        journal = self.payment.journal
+        account = journal.clearing_account.current(date)
+        if not account:
+            raise AccountMissing(gettext(
+                    'account_payment_clearing'
+                    '.msg_payment_clearing_account_missing_journal',
+                    payment=self.payment.rec_name,
+                    account=journal.clearing_account.rec_name,
+                    journal=journal.rec_name))
+        return account
 
     def _get_account(self):
         "Return the account of the counterpart, None for the clearing account"

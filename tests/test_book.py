@@ -418,6 +418,28 @@ class BookOtherTestCase(BookTestCase):
             self.check_books()
             self.assertTrue(self.reload(payment).clearing_reconciled)
 
+    def test_one_wrong(self):
+        "What cannot be booked does not stop the others of its day"
+        with self.transaction():
+            Account = Pool().get('account.account')
+            self.charged()
+            today = dt.date.today()
+            Account.write([Account(self.accounts['clearing'])], {
+                    'end_date': today - dt.timedelta(days=5)})
+        self.world.fee(500, self.code)
+        self.fetch()
+        with self.transaction():
+            balance = self.read()
+            self.assertIn("Clearing", balance.error_message)
+            self.assertEqual(balance.booked_amount, Decimal('-5.00'))
+            self.assertEqual(balance.to_book_amount, Decimal('96.80'))
+            Account.write([Account(self.accounts['clearing'])], {
+                    'end_date': None})
+        self.fetch()
+        with self.transaction():
+            self.check_books()
+            self.assertEqual(self.open_lines('clearing'), [])
+
     def test_error(self):
         "One that cannot be booked is told and does not block the others"
         with self.transaction():

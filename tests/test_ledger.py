@@ -66,6 +66,30 @@ class TransactionsTestCase(LedgerTestCase):
             self.assertIn(payout.identifier, payout.rec_name)
             self.check()
 
+    def test_missed(self):
+        "A payment takes what moved money and came with no event"
+        with self.transaction():
+            payment = self.charged()
+            charge = payment.stripe_charge_id
+        self.advance(60)
+        self.client.refunds.create(charge=charge, amount=3000)
+        self.fetch()
+        with self.transaction():
+            # The event may still come
+            self.assertEqual(self.reload(payment).amount, Decimal('100.00'))
+        self.advance(60 * 60)
+        asked = self.listed('/v1/payment_intents/' + (
+                payment.stripe_payment_intent_id))
+        self.fetch()
+        with self.transaction():
+            self.assertEqual(self.reload(payment).amount, Decimal('70.00'))
+            self.check()
+        self.advance(60 * 60)
+        self.fetch()
+        # Once is enough
+        self.assertEqual(self.listed('/v1/payment_intents/' + (
+                    payment.stripe_payment_intent_id)), asked + 1)
+
     def test_nothing_new(self):
         "Nothing new costs as many requests and rows however much is known"
         with self.transaction():
