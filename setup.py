@@ -46,6 +46,7 @@ test = [
     ]
 demo = [
     of_series('proteus'),
+    of_series('trytond_account_payment_clearing'),
     ]
 dev = [
     'flake8 >= 7',

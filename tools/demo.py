@@ -22,7 +22,8 @@ import time
 import traceback
 import warnings
 
-STORIES = ['pay', 'card', 'capture', 'refund', 'dispute', 'all']
+STORIES = [
+    'pay', 'card', 'capture', 'refund', 'dispute', 'payout', 'all']
 PORT = 8000
 
 

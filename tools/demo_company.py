@@ -17,7 +17,7 @@ from decimal import Decimal
 from unittest.mock import patch
 
 import stripe
-from proteus import Model
+from proteus import Model, Wizard
 from proteus import config as proteus_config
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -43,7 +43,13 @@ DATABASE = 'demo'
 PASSWORD = 'demo-stripe'
 NAME = "Flower Shop"
 MODULE = 'account_payment_stripe'
+CLEARING = 'account_payment_clearing'
 CURRENCY = 'EUR'
+DAY = 24 * 60 * 60
+BALANCE, FEES = "Stripe Balance", "Stripe Fees"
+CLEARING_ACCOUNT, TRANSIT = "Stripe Clearing", "Stripe In Transit"
+SUSPENSE = "Stripe Suspense"
+ACCOUNTS = [BALANCE, FEES, CLEARING_ACCOUNT, TRANSIT, SUSPENSE]
 # How long to wait for what Stripe tells
 PATIENCE = {False: 15, True: 90}
 CRONS = [
@@ -143,7 +149,8 @@ class Company:
         # Half of the time would go into checking data that the tests check
         with patch.object(ModelStorage, '_validate'):
             admin.run(Namespace(
-                    database_names=[DATABASE], update=[MODULE], languages=[],
+                    database_names=[DATABASE], update=[MODULE, CLEARING],
+                    languages=[],
                     activatedeps=True, update_modules_list=False,
                     login='admin', administrator=True,
                     email='admin@example.com', active=True,
@@ -158,9 +165,14 @@ class Company:
         company.party.name = NAME
         company.party.save()
         create_chart(company)
-        fiscalyear = create_fiscalyear(company)
-        fiscalyear.save()
-        fiscalyear.click('create_period')
+        # Payouts come some days later
+        for date in [dt.date.today(), dt.date.today() + dt.timedelta(days=30)]:
+            if not Model.get('account.fiscalyear').find([
+                        ('start_date', '<=', date), ('end_date', '>=', date)]):
+                fiscalyear = create_fiscalyear(company, today=date)
+                fiscalyear.save()
+                fiscalyear.click('create_period')
+        self._create_accounts(company)
         for name in ['cron_charge', 'cron_capture']:
             run_cron(name, company)
         # Who logs in is not asked to configure what is
@@ -168,6 +180,24 @@ class Company:
         for item in Item.find([]):
             item.state = 'done'
             item.save()
+
+    def _create_accounts(self, company):
+        Account = Model.get('account.account')
+        accounts = get_accounts(company)
+        for name in ACCOUNTS:
+            like = accounts['expense' if name == FEES else 'cash']
+            account = Account(name=name, type=like.type, parent=like.parent)
+            account.reconcile = name not in {FEES, BALANCE}
+            account.save()
+
+    def accounts(self):
+        "Return the accounts for what Stripe keeps, by name"
+        Account = Model.get('account.account')
+        return {a.name: a for a in Account.find([('name', 'in', ACCOUNTS)])}
+
+    def account_sums(self):
+        "Return the Decimal balance of each of these accounts, by name"
+        return {n: a.balance for n, a in self.accounts().items()}
 
     # The server
 
@@ -208,6 +238,54 @@ class Company:
             self.account.save()
         self.journal = create_stripe_journal(
             self.account, currency=get_currency(CURRENCY))
+        self.journal.clearing_account = self.accounts()[CLEARING_ACCOUNT]
+        self.journal.clearing_journal = self.find_journal('cash')
+        self.journal.save()
+
+    @staticmethod
+    def find_journal(type):
+        return Model.get('account.journal').find([('type', '=', type)])[0]
+
+    def book_balance(self):
+        "Return the new Stripe Balance, whose transactions are booked"
+        accounts = self.accounts()
+        balance = Model.get('account.payment.stripe.balance')(
+            name=NAME, stripe_account=self.account,
+            currency=get_currency(CURRENCY),
+            start_date=dt.date.today() - dt.timedelta(days=1))
+        balance.journal = self.find_journal('cash')
+        balance.account = accounts[BALANCE]
+        balance.fee_account = accounts[FEES]
+        balance.transit_account = accounts[TRANSIT]
+        balance.suspense_account = accounts[SUSPENSE]
+        balance.save()
+        return balance
+
+    def pay_out(self):
+        "Let Stripe pay out all that it keeps, return the Stripe Payout"
+        self.simulator.clock.advance(8 * DAY)
+        made, = self.world.payout()
+        self.simulator.clock.advance(3 * DAY)
+        run_cron('cron_fetch_balances')
+        payout, = Model.get('account.payment.stripe.payout').find([
+                ('identifier', '=', made['id'])])
+        return payout
+
+    def receive(self, payout):
+        "Enter the line of the bank, and reconcile it with the payout"
+        transit = self.accounts()[TRANSIT]
+        Move = Model.get('account.move')
+        move = Move(journal=self.find_journal('cash'))
+        move.description = "STRIPE"
+        move.lines.new(
+            account=get_accounts(self.company)['cash'], debit=payout.amount)
+        move.lines.new(account=transit, credit=payout.amount)
+        move.click('post')
+        Line = Model.get('account.move.line')
+        Wizard('account.move.reconcile_lines', Line.find([
+                    ('account', '=', transit.id),
+                    ('reconciliation', '=', None),
+                    ]))
 
     @property
     def client(self):
@@ -266,6 +344,8 @@ class Company:
         payment = Model.get('account.payment')(
             kind='receivable', journal=self.journal, party=self.party,
             line=line)
+        # It is the one of the line
+        payment.account = None
         payment.reference = line.move.description
         for name, value in values.items():
             setattr(payment, name, value)

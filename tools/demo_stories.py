@@ -7,6 +7,9 @@ from decimal import Decimal
 
 from proteus import Model, Wizard
 
+from trytond.modules.account_payment_stripe.tests.tools import run_cron
+
+from demo_company import BALANCE, TRANSIT
 from demo_payer import links
 from demo_terminal import DemoError
 
@@ -296,6 +299,45 @@ class Storyteller:
         self.company.process(payment)
         return payment
 
+    def payout(self):
+        company, terminal = self.company, self.terminal
+        terminal.scene("An accountant looks behind a line of the bank")
+        if company.test_mode:
+            terminal.step(
+                "Stripe takes days to pay out: only the simulator tells it")
+            return
+        balance = company.book_balance()
+        terminal.step("The balance at Stripe is booked from now on")
+        for amount in ['100.00', '50.00']:
+            payment = self.paid(amount)
+            self.step("{amount} were paid", payment, state='succeeded')
+        self._refund(payment, '20.00')
+        self.step("{amount} of the second payment are left", payment,
+            amount=Decimal('30.00'))
+        run_cron('cron_fetch_balances')
+        self.step("Cron books what moved the balance", balance,
+            error_message=None, difference=0, book_difference=0)
+        self.tell_accounts()
+        payout = company.pay_out()
+        self.step("Stripe has paid out {amount}", payout,
+            state='paid', difference=0, reconciled=False)
+        for name in ['gross', 'refunded', 'fees']:
+            terminal.note('%s: %s' % (name, getattr(payout, name)))
+        self.tell_accounts()
+        company.receive(payout)
+        self.step(
+            "The line of the bank is reconciled with it", payout,
+            reconciled=True)
+        self.tell_accounts()
+        self.step("Nothing is left of what the books say of Stripe", balance,
+            stripe_amount=0, booked_amount=0)
+        sums = company.account_sums()
+        check(not (sums[BALANCE] or sums[TRANSIT]), "There is left: %s" % sums)
+
+    def tell_accounts(self):
+        for name, amount in sorted(self.company.account_sums().items()):
+            self.terminal.note('%-20s %10.2f' % (name, amount))
+
     def _refund(self, payment, amount):
         Refund = Model.get('account.payment.stripe.refund')
         refund = Refund(payment=payment, amount=Decimal(amount))
@@ -331,4 +373,4 @@ class Storyteller:
         self.terminal.step("At Stripe each amount moved exactly once")
 
 
-STORIES = ['pay', 'card', 'capture', 'refund', 'dispute']
+STORIES = ['pay', 'card', 'capture', 'refund', 'dispute', 'payout']

@@ -1,0 +1,102 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""Mutations of what fetches, books and matches Stripe's balance."""
+
+# Name: file, (text, replacement) ..., tests that must fail
+MUTATIONS = {
+    'delete not again': ('attempt.py', [
+            ("    transaction.delete_records = defaultdict(set)\n", "")],
+        ['test_delete_again']),
+    'do not lock what was created': ('attempt.py', [
+            ("    transaction.create_records = defaultdict(list)\n", "")],
+        ['test_lock_own']),
+    'commit at once after a cleared cache': ('attempt.py', [
+            ("        _end_autocommit()\n", "")],
+        ['test_cache_cleared']),
+    'never pull what moved money': ('balance_fetch.py', [
+            ("in self.to_pull():", "in []:")],
+        ['test_missed']),
+    'pull what may still be an event': ('balance_fetch.py', [
+            ("SOON = dt.timedelta(minutes=15)", "SOON = dt.timedelta(0)")],
+        ['test_missed']),
+    'book what was before the start': ('transaction_book.py', [
+            ("            & (table.date >= balance.start_date)\n", "")],
+        ['test_start']),
+    'book the reserves': ('transaction_book.py', [
+            ("            & (table.balance_type == Literal('payments'))\n",
+                "")],
+        ['test_fees']),
+    'book the gross': ('transaction_book.py', [
+            ("yield balance.account, amount - fee, self.net",
+                "yield balance.account, amount, self.net")],
+        ['test_charge']),
+    'book taxes as fees': ('transaction_book.py', [
+            ("yield balance.tax_account or balance.fee_account, tax, 0",
+                "yield balance.fee_account, tax, 0"),
+            ("return balance.tax_account or balance.fee_account",
+                "return balance.fee_account")],
+        ['test_fees']),
+    'book payouts as unknown': ('transaction_book.py', [
+            ("TRANSIT = {'payout',", "TRANSIT = {")],
+        ['test_payout']),
+    'convert what was paid': ('transaction_book.py', [
+            ("            amount = self._get_original(company)\n",
+                "            pass\n")],
+        ['test_settled_in_other']),
+    'convert what was refunded': ('transaction_book.py', [
+            ("        elif self.refund:\n", "        elif False:\n")],
+        ['test_settled_in_company']),
+    'convert what was refunded at Stripe': ('balance_transaction.py', [
+            ("            self.original_currency = currency\n", "")],
+        ['test_dashboard_refund']),
+    'wait for a closed period': ('balance_book.py', [
+            ("        except PeriodNotFoundError:\n            date =",
+                "        except ZeroDivisionError:\n            date =")],
+        ['test_closed_period']),
+    'add the sums of the day anew': ('balance_book.py', [
+            ("                line=lines.get(account))", "                )")],
+        ['test_same_day']),
+    'let one stop the others': ('balance_match.py', [
+            ("        if len(ids) == 1:\n            raise\n",
+                "        raise\n")],
+        ['test_one_wrong']),
+    'leave in suspense what is explained': ('balance_match.py', [
+            ("        yield attempt, cls.explain, balance_id\n", "")],
+        ['test_linked_later']),
+    'post a day that is not over': ('balance_match.py', [
+            ("                    ('date', '<', today),\n", "")],
+        ['test_post']),
+    'cancel on the old day': ('clearing.py', [
+            ("            default.update(date=date, period=period.id)\n", "")],
+        ['test_earlier_day']),
+    'delete drafts of earlier days': ('clearing.py', [
+            ("            cls._stripe_undo_earlier(payments)\n",
+                "            pass\n")],
+        ['test_earlier_day']),
+    'leave the exchange difference': ('clearing.py', [
+            ("            if not line.reconciliation:\n",
+                "            if False:\n")],
+        ['test_settled_in_company']),
+    'reconcile by the company only': ('clearing.py', [
+            ("    if len(currencies) > 1 or not any(currencies):\n",
+                "    if True:\n")],
+        ['test_settled_in_company']),
+    'fail without exchange accounts': ('clearing.py', [
+            ("            return False\n    return True",
+                "            return True\n    return True")],
+        ['test_no_exchange']),
+    'reconcile without the bank': ('statement.py', [
+            ("            Payout.__queue__.stripe_match(", "            list(")],
+        ['test_failed']),
+    'choose one of two payouts': ('statement.py', [
+            ("        if len(payouts) == 1:\n"
+                "            payout, = payouts\n",
+                "        if payouts:\n            payout = payouts[0]\n")],
+        ['test_equal']),
+    'choose a payout of any time': ('statement.py', [
+            ("EARLIER, LATER = 3, 10", "EARLIER, LATER = 300, 300")],
+        ['test_equal']),
+    'relate no payout that failed': ('statement.py', [
+            ("('state', '=', 'failed'),", "('id', '=', None),")],
+        ['test_failed_first']),
+    }

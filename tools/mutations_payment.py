@@ -1,0 +1,583 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""Mutations of what charges, refunds and keeps secrets."""
+
+# Name: file, (text, replacement) ..., tests that must fail
+MUTATIONS = {
+    'refuse what is unknown (500)': ('gateway.py', [
+            ("error.http_status in {400, 402, 404}",
+                "error.http_status in {400, 402, 404, 500}")],
+        ['test_saved_failure_of_refund', 'test_each_fault_at_each_request']),
+    'refuse time-outs': ('gateway.py', [
+            ("(error.http_status in {400, 402, 404}",
+                "(error.http_status in {400, 402, 404, None}"),
+            ("            and is_error(_body_of(error))\n", "")],
+        ['test_gone_after_confirm']),
+    'refuse a wrong key': ('gateway.py', [
+            ("error.http_status in {401, 403}",
+                "error.http_status in {499}"),
+            ("error.http_status in {400, 402, 404}",
+                "error.http_status in {400, 401, 402, 403, 404}")],
+        ['test_wrong_key']),
+    'confirm again what was refused': ('payment_charge.py', [
+            ("            and not state.error_message\n", ""),
+            ("            and not state.charge\n", ""),
+            ("            and (state.status == 'requires_confirmation'\n"
+                "                or (state.status == "
+                "'requires_payment_method'\n"
+                "                    and not self.stripe_confirmed)))",
+                "            and state.status in OPEN)")],
+        ['test_mailed_once', 'test_error_cleared']),
+    'confirm without a stored intent': ('payment_intent.py', [
+            ("        payment.stripe_set_intent(\n"
+                "            intent,",
+                "        payment.stripe_attempt = (\n"
+                "            payment.stripe_attempt or 0) + 1\n"
+                "        payment.stripe_payment_intent_id = intent['id']\n"
+                "        False and payment.stripe_set_intent(\n"
+                "            intent,")],
+        ['test_killed', 'test_each_fault_at_each_request']),
+    'another intent without reading the first': ('payment_intent.py', [
+            ("        return bool(self.stripe_payment_intent_id "
+                "or self.stripe_charge_id)",
+                "        return self.stripe_intent_status == 'succeeded'"),
+            ("            stripe_former_intent_id=intent['id'],\n", ""),
+            ("        if not intent or payment.stripe_payment_intent_id:\n",
+                "        if not intent:\n"),
+            ("                        'idempotency_key': key,\n", "")],
+        ['test_gone_after_confirm', 'test_killed']),
+    'apply stale states': ('payment_state.py', [
+            ("        if not fresh and self._stripe_may_be_old(state):",
+                "        if False:")],
+        ['test_stale_event_of_a_debit']),
+    'take the start of a slow answer for its end': ('payment_state.py', [
+            ("from_timestamp(state.at.last)",
+                "from_timestamp(state.at.first)")],
+        ['test_event_while_the_answer_is_slow']),
+    'leave out events after a jump of the clock': ('account.py', [
+            ("from_timestamp(at.first)", "dt.datetime.now()"),
+            ("                Event.fetch_new(account)",
+                "                if not account.webhook_identifier:\n"
+                "                    Event.fetch_new(account)")],
+        ['test_clock_of_the_server_and_events']),
+    'take back what is final': ('payment_state.py', [
+            ("        if not state.complete and not state.final and (\n"
+                "                self.stripe_intent_status in FINAL):\n"
+                "            return\n", ""),
+            ("        if not fresh and self._stripe_may_be_old(state):",
+                "        if False:")],
+        ['test_late_events', 'test_stale_event_of_a_debit']),
+    'forget refunds': ('payment_state.py', [
+            ("- (self.stripe_refunded_amount or 0)", "- 0")],
+        ['test_lost_events', 'test_gone_after_refund']),
+    'forget disputes': ('payment_state.py', [
+            ("- (self.stripe_lost_amount or 0)", "- 0")],
+        ['test_late_events']),
+    'count refunds that failed': ('state.py', [
+            ("r['amount'] for r in data if r['status'] == 'succeeded'",
+                "r['amount'] for r in data")],
+        ['test_bounced_refund']),
+    'send refunds again without looking': ('refund_create.py', [
+            ("        if answer:\n            return answer\n", "")],
+        ['test_saved_failure_of_refund', 'test_gone_after_refund']),
+    'send refunds before it is stored': ('refund_create.py', [
+            ("        refund.stripe_store("
+                "stripe_sent_at=_utc_now(), stripe_try_at=None)\n"
+                "        if refund.state != 'processing':\n"
+                "            cls.process([refund])\n", "")],
+        ['test_refund_under_way']),
+    'draft without cancelling': ('payment_workflow.py', [
+            ("        cls._stripe_release(cls._stripe(payments))\n"
+                "        cls._stripe_fit(cls._stripe(payments))\n"
+                "        super().draft", "        super().draft")],
+        ['test_drafted_with_open_page', 'test_drafted_when_paid']),
+    'fail without cancelling': ('payment_workflow.py', [
+            ("            cls._stripe_release(cls._stripe(payments))\n"
+                "        cls._stripe_fit(cls._stripe(payments))\n"
+                "        super().fail", "            pass\n"
+                "        super().fail")],
+        ['test_failed_with_open_page']),
+    'keep the digits that the currency had': ('payment_workflow.py', [
+            ("                payment.stripe_store(\n"
+                "                    **{n: getattr(payment, n) "
+                "for n in AMOUNTS})", "                pass")],
+        ['test_digits_are_reduced_before_it_ends']),
+    'apply events twice': ('event_receive.py', [
+            ("        if record and record.state == 'applied':\n"
+                "            return True\n", "        record = None\n")],
+        ['test_late_events']),
+    'fail where another was faster to keep the event': ('event_receive.py', [
+            ("    except (SQLConstraintError, "
+                "backend.DatabaseIntegrityError):",
+                "    except SQLConstraintError:")],
+        ['test_twice']),
+    'keep rows from the triggers of others': ('store.py', [
+            ("        Trigger.get_triggers(cls.__name__, 'create')\n",
+                "        False\n")],
+        ['test_trigger']),
+    'log nothing of events': ('store.py', [
+            ("    insert(log)\n", "")],
+        ['test_same']),
+    'mail to nobody of what Stripe was asked': ('event_receive.py', [
+            ("isinstance(result, list) and not _tells_all(event)",
+                "isinstance(result, list) and not is_current(event)")],
+        ['test_by_event']),
+    'drop events that fail': ('event_receive.py', [
+            ("        _attempt_first(fail, error)\n        return False",
+                "        return True")],
+        ['test_event_that_fails']),
+    'move on without keeping what fails': ('event_receive.py', [
+            ("            cls.keep_failed(account, event, error)\n"
+                "            if after:", "            if after:")],
+        ['test_event_that_fails']),
+    'never read undelivered events': ('event_fetch.py', [
+            ("                    account.gateway, None, types=types,",
+                "                    account.gateway, None, types=['none'],")],
+        ['test_lost_events', 'test_bounced_refund']),
+    'trust any version': ('event_handlers.py', [
+            ("    return event.get('api_version') == STRIPE_VERSION",
+                "    return True")],
+        ['test_newer_version']),
+    'trust anybody': ('account_webhook.py', [
+            ("            if secret:\n", "            if False:\n"),
+            ("        if secret or any(", "        if True or any(")],
+        ['test_forged']),
+    'mail at each look': ('payment_state.py', [
+            ("            and (self.stripe_intent_status in {\n"
+                "                    'requires_confirmation', "
+                "'processing'}\n", "            and (True\n")],
+        ['test_mailed_once']),
+    'capture all': ('payment_charge.py', [
+            ("state.intent, amount_to_capture=amount, ",
+                "state.intent, ")],
+        ['test_captured_amount']),
+    'cents of yen': ('amount.py', [
+            ("'DJF', 'GNF', 'JPY', ", "'DJF', 'GNF', ")],
+        ['test_currencies']),
+    'log what is sent': ('gateway.py', [
+            ("            started = time.monotonic()\n            try:",
+                "            started = time.monotonic()\n"
+                "            logger.info('%s', self._client._requestor."
+                "api_key)\n            try:")],
+        ['test_captured_amount']),
+    'wait for ever after a jump of the clock': ('retry.py', [
+            ("            | (table.stripe_try_at > now + "
+                "cls._stripe_longest_pause))", ")")],
+        ['test_clock_of_the_server']),
+    'forget what a restored database forgot': ('payment_restore.py', [
+            ("        return account.is_behind or bool(",
+                "        return False and bool(")],
+        ['test_charged', 'test_processed_again']),
+    'ignore the events of what it forgot': ('payment_restore.py', [
+            ("        if not _is_used(intent):\n            return []\n",
+                "        return []\n")],
+        ['RestoreTestCase.test_event', 'test_draft']),
+    'take back an intent that was cancelled': ('payment_restore.py', [
+            ("        intent = account.gateway.payment_intents.retrieve("
+                "intent['id'])\n", "")],
+        ['test_cancelled']),
+    # dispute
+    'believe the word of a dispute': ('taken.py', [
+            ("    gone = _gone(dispute, rows)\n",
+                "    gone = dispute['amount'] if status == 'lost' else 0\n")],
+        ['test_appeal', 'test_won_in_part', 'test_unknown_status']),
+    'take off what is only at risk': ('taken.py', [
+            ("    if status in OPEN or (\n", "    if (\n")],
+        ['test_open']),
+    'lose what was won and is not back yet': ('taken.py', [
+            ("            status == 'won' and not any("
+                "r['amount'] > 0 for r in rows)):", "            False):")],
+        ['test_won_before_the_money']),
+    'count the refund of a dispute twice': ('taken.py', [
+            ("        if r['id'] not in refunds\n"
+                "        and r.get('reporting_category') not in OTHER_MONEY]",
+                "        ]")],
+        ['test_prevented_with_refund']),
+    'lose by the rate of exchange': ('taken.py', [
+            ("    if returned and kept < (", "    if False and kept < (")],
+        ['test_settlement_currency']),
+    'hear of disputes only at begin and end': ('event_handlers.py', [
+            ("    'charge.dispute.updated': (", "    'none': ("),
+            ("    'charge.dispute.funds_withdrawn': (", "    'nothing': (")],
+        ['test_only_funds']),
+    'forget a dispute that is not read': ('payment_state.py', [
+            ("return state.dispute_status or not self.stripe_dispute_status",
+                "return True")],
+        ['test_read_before_the_dispute_was_known']),
+    'count the release as a refund': ('state.py', [
+            ("        if release and (", "        if False and (")],
+        ['test_released', 'test_released_long_ago']),
+    'take a refund for the release': ('state.py', [
+            ("(sure or self._is_booked_whole(gateway, charge))", "True")],
+        ['test_refunded_as_much_as_not_captured']),
+    'submit more refunds than is left': ('refund.py', [
+            ("        cls._check_left(refunds, OPEN)\n", "")],
+        ['test_submit_twice', 'test_submit_together']),
+    'approve more refunds than is left': ('refund.py', [
+            ("        cls._check_left(refunds, ['approved', 'processing'])\n",
+                "")],
+        ['test_approve_second', 'test_approve_less_left']),
+    'never compare': ('account.py', [
+            ("if cls(account_id).is_compare_due:", "if False:")],
+        ['test_dashboard_refund', 'test_late_failure', 'test_missed_dispute']),
+    'compare refunds by their sum alone': ('account_compare.py', [
+            ("        if any(r['created'] > ", "        if False and any("
+                "r['created'] > ")],
+        ['test_refund_after_older']),
+    'never look back': ('event_fetch.py', [
+            ("            cls._fetch_late(account)\n", "            pass\n")],
+        ['test_late', 'test_late_after_a_failed_run']),
+    # money
+    'keep the digits of Stripe': ('amount.py', [
+            ("if amount.as_tuple().exponent < -digits:", "if False:")],
+        ['test_digits_by_event', 'test_inexact']),
+    'send more digits than Stripe takes': ('amount.py', [
+            ("MAX_DIGITS = 8", "MAX_DIGITS = 12")],
+        ['test_too_many_digits']),
+    'mind the case of currencies': ('amount.py', [
+            ("    currency = currency.upper()\n", "")],
+        ['test_lower_case']),
+    'book what is in another currency': ('payment_review.py', [
+            ("if currency and currency != self.currency.code.upper():",
+                "if False:")],
+        ['test_paid_in_other_currency', 'test_refund_in_other_currency',
+            'test_capture_in_other_currency']),
+    'change the currency of a journal': ('journal.py', [
+            ("if mode == 'write' and values.get('currency'):", "if False:")],
+        ['test_journal_currency']),
+    'pay what is unclear': ('payment_checkout.py', [
+            ("'open' if self.stripe_is_clear else 'unavailable'",
+                "'open'")],
+        ['test_page_in_other_currency', 'test_pages']),
+    'forget what is unknown': ('payment_state.py', [
+            ("if problem or state.unknown:", "if problem:")],
+        ['test_not_confirmed', 'test_refund_by_word']),
+    'give up what is unknown': ('payment_workflow.py', [
+            ("elif keep and state.status != 'canceled':", "elif False:")],
+        ['test_buttons']),
+    'lose the e-mails that are greylisted': ('payment_mail.py', [
+            ("if _is_passing(e):", "if False:")],
+        ['test_each_mail_server']),
+    'store what no selection has': ('store.py', [
+            ("if value not in known and UNKNOWN in known:", "if False:")],
+        ['test_store']),
+    # payer
+    'a voucher is not paid (21)': ('payment_state.py', [
+            ("'transfer' if state.waits_for else ", "")],
+        ['TransferTestCase.test_waiting', 'test_partly']),
+    'give up what is on its way (21)': ('payment_workflow.py', [
+            ("            elif state.transferred:\n"
+                "                partly.append((payment, state))\n", "")],
+        ['test_partly_guarded']),
+    'cancel before it is looked (21)': ('payment_workflow.py', [
+            ("        unpaid = cls._stripe_unpaid("
+                "payments, cls.stripe_read)\n",
+                "        unpaid = [\n"
+                "            (p, PaymentState('')) for p in payments]\n")],
+        ['test_partly_guarded']),
+    'ask nobody about a voucher (21)': ('payment_workflow.py', [
+            ("        if Warning.check(key):\n"
+                "            raise StripeTransferWarning(",
+                "        if False:\n"
+                "            raise StripeTransferWarning(")],
+        ['test_voucher_guarded']),
+    'pay the whole when a part has arrived (21)': ('payment_checkout.py', [
+            ("            if not other or state.transferred:\n",
+                "            if not other:\n")],
+        ['test_partly']),
+    'link to anything (21)': ('routes.py', [
+            ("    if isinstance(url, str) and re.fullmatch(",
+                "    if url or re.fullmatch(")],
+        ['test_hosts', 'test_hostile_link']),
+    'the session of the customer of the record (28)': (
+        'payment_checkout.py', [
+            ("self.stripe_session_params(intent['customer'])",
+                "self.stripe_session_params(\n"
+                "                    self.stripe_customer.stripe_customer_id)"
+                )],
+        ['test_session_of_intent']),
+    'refund without a word to the payer (28)': ('refund_create.py', [
+            ("        if self.stripe_instructions_email:\n",
+                "        if False:\n")],
+        ['test_instructions_email']),
+    'another e-mail under the same key (28)': ('refund_create.py', [
+            ("params['instructions_email'] = self.stripe_instructions_email",
+                "params['instructions_email'] = "
+                "self.stripe_email_addresses()[0]")],
+        ['test_instructions_email_stays']),
+    'let any payer remove what is saved (29)': ('payment_checkout.py', [
+            ("                            'enabled' if remove else "
+                "'disabled'),", "                            'enabled'),")],
+        ['test_session']),
+    'offer what the payer has removed (29)': ('customer_checkout.py', [
+            ("        if customers:\n"
+                "            cls.clear_stripe_caches()\n", "")],
+        ['test_removed']),
+    # access
+    'search by a secret': ('account.py', [
+            ("    secret_key = Secret(", "    secret_key = fields.Char(")],
+        ['SecretsTestCase.test_search', 'SecretsTestCase.test_reference']),
+    'search by a checkout id': ('checkout.py', [
+            ("    stripe_checkout_id = Secret(",
+                "    stripe_checkout_id = fields.Char("),
+            ("        holders = cls.stripe_checkout_id.holders(cls, "
+                "checkout_id)\n", ""),
+            ("[('id', 'in', holders)]",
+                "[('stripe_checkout_id', '=', checkout_id)]")],
+        ['SecretsTestCase.test_search', 'SecretsTestCase.test_context']),
+    'order by a secret': ('secret.py', [
+            ("    def convert_order(self, name, tables, Model):\n"
+                "        self._refuse(Model)\n\n", "")],
+        ['SecretsTestCase.test_search', 'SecretsTestCase.test_context']),
+    'print a secret': ('secret.py', [
+            ("if transaction.context and transaction.check_access:",
+                "if False:")],
+        ['SecretsTestCase.test_report']),
+    'show any key to payers': ('secret.py', [
+            ("            return None\n        return value",
+                "            return value\n        return value")],
+        ['KeysTestCase.test_page']),
+    'take any key': ('account_keys.py', [
+            ("            raise StripeKeyError(gettext(",
+                "            return (gettext(")],
+        ['KeysTestCase.test_wrong', 'KeysTestCase.test_earlier',
+            'KeysTestCase.test_one']),
+    'send any key': ('gateway.py', [
+            ("self.sendable = is_plain(key)", "self.sendable = True")],
+        ['KeysTestCase.test_unsendable']),
+    'ask again about unknown events': ('inquiry.py', [
+            ("        inquiries.remember(identifier)\n", "")],
+        ['InquiryTestCase.test_unknown']),
+    'ask as often as strangers like': ('inquiry.py', [
+            ("self._left < 1 or ", "")],
+        ['InquiryTestCase.test_limit', 'InquiryTestCase.test_other']),
+    'let all strangers wait': ('inquiry.py', [
+            (" or self._waiting >= WAITING", "")],
+        ['InquiryTestCase.test_waiting']),
+    'let payers wait': ('routes.py', [
+            ("            hurried(),\n", "")],
+        ['PageTestCase.test_silent']),
+    'wait for a silent Stripe again': ('connect.py', [
+            ("if started < self._silent_until:", "if False:")],
+        ['InquiryTestCase.test_silent', 'PageTestCase.test_silent']),
+    'tell clients what they may not read': ('access.py', [
+            ("    except AccessError:\n        return False\n",
+                "    except AccessError:\n        return True\n")],
+        ['ClientMethodsTestCase.test_nobody',
+            'ClientMethodsTestCase.test_other_company']),
+    # lead
+    'another key though something exists (5)': ('policy.py', [
+            ("        return failure.operation not in _FIND_FIRST",
+                "        return True")],
+        ['RestoreAtOnceTestCase.test_search_late']),
+    'skip what is left over (5)': ('payment_restore.py', [
+            ("            if _is_used(intent) "
+                "or self._stripe_may_take(intent):",
+                "            if _is_used(intent):"),
+            ("            if i is not kept and i['status'] not in _RANK[:1]]",
+                "            if i is not kept and _is_used(i)]")],
+        ['RestoreEditTestCase.test_open_tab']),
+    'charge what cannot be searched (5)': ('payment_restore.py', [
+            ("        failure = e\n", "        return ids\n")],
+        ['test_search_refused']),
+    'forget what another module forgot (5)': ('payment_restore.py', [
+            ("        ids = [i for i in [former, made] if i]",
+                "        ids = [made] if made else []")],
+        ['test_paid_meanwhile']),
+    'charge the method of another token (5)': ('payment.py', [
+            ("            values.setdefault('stripe_payment_method_id')\n",
+                "            pass\n")],
+        ['test_other_token']),
+    'send a refund again at once (6)': ('refund_create.py', [
+            ("        if refund._stripe_unsure_for:", "        if False:")],
+        ['test_refund_later', 'test_refund_never']),
+    'one key for all confirmations (6)': ('payment_charge.py', [
+            ("            'idempotency_key': '%s-confirm-%s' % (\n"
+                "                self.stripe_payment_intent_id, "
+                "self.stripe_attempt or 0),\n",
+                "            'idempotency_key': "
+                "self.stripe_payment_intent_id,\n")],
+        ['test_confirm_and_capture_keys']),
+    'repeat what was refused (6)': ('policy.py', [
+            ("        return True\n"
+                "    elif isinstance(failure, StripeKeyReused)",
+                "        return False\n"
+                "    elif isinstance(failure, StripeKeyReused)")],
+        ['test_cause_mended']),
+    'ask the account of the journal (9)': ('payment.py', [
+            ("        return self.stripe_intent_account "
+                "or self.journal.stripe_account",
+                "        return self.journal.stripe_account")],
+        ['test_journal_of_other_account']),
+    'give up what the key does not know (9)': ('payment_workflow.py', [
+            ("                if payment._stripe_was_test:\n",
+                "                if True:\n")],
+        ['test_key_swapped_for_an_hour']),
+    'charge as if somebody were there (11)': ('payment_charge.py', [
+            ("            params['off_session'] = True\n",
+                "            pass\n")],
+        ['test_off_session']),
+    'fail for the key of another account (17)': ('policy.py', [
+            ("    elif failure.missing and not (",
+                "    elif False and not (")],
+        ['test_key_of_other_account', 'test_method_of_token']),
+    'hold back all without a permission (26)': ('run.py', [
+            ("        if meaning is Meaning.DENIED:",
+                "        if meaning.of_account:")],
+        ['WrongKeysTestCase.test_missing_permission']),
+    'ask again without the permission (26)': ('run.py', [
+            ("                    self.forbidden[account, e.operation] = e\n",
+                "                    pass\n")],
+        ['WrongKeysTestCase.test_missing_permission']),
+    'wait long after a refused key': ('retry.py', [
+            ("        if meaning.of_account:", "        if False:")],
+        ['test_refused_key_mended']),
+    'commit with what others have joined (4)': ('attempt.py', [
+            ("    transaction._datamanagers = []\n", "")],
+        ['test_joined']),
+    'wait for a silent mail server (4)': ('payment_mail.py', [
+            ("                    cls._stripe_mail_later(id_, e)\n"
+                "                    break\n",
+                "                    raise\n")],
+        ['test_login_refused']),
+    'mail to nobody for ever (4)': ('payment_mail.py', [
+            ("        except _MailError as e:\n"
+                "            cls._stripe_note_mail(id_, str(e))\n",
+                "        except _MailError as e:\n"
+                "            attempt(cls._stripe_mark, id_, True)\n")],
+        ['test_bad_address']),
+    # customer
+    'use a customer of whoever': ('customer_owner.py', [
+            ("                and self.stripe_owned_id == "
+                "self.stripe_customer_id):", "                ):")],
+        ['test_double_is_charged']),
+    'not ask whose a customer is': ('customer_owner.py', [
+            ("            elif not customer._is_owner(found):",
+                "            elif False:")],
+        ['test_double_is_updated', 'test_somebody_elses_is_deleted']),
+    'take the customer of another company': ('customer_owner.py', [
+            ("                        or other.party != customer.party):",
+                "                        ):")],
+        ['test_same_id_is_refused']),
+    'delete what another record uses': ('customer_sync.py', [
+            ("        if not others:", "        if True:")],
+        ['test_double_of_the_same_party_is_deleted']),
+    'forget what other keys do not know': ('customer_sync.py', [
+            ("                if e.code != NOT_OWNED and not "
+                "(e.missing and found):", "                if False:")],
+        ['test_other_keys']),
+    'keep a customer that is deleted': ('customer_owner.py', [
+            ("            elif found.get('deleted'):",
+                "            elif False:")],
+        ['test_deleted_and_made_again']),
+    'attach what is used once': ('sources.py', [
+            ("            if generated:", "            if False:")],
+        ['test_bank']),
+    'tell that it is saved though it is not': ('customer_checkout.py', [
+            ("        self.stripe_setup_refused = failed",
+                "        self.stripe_setup_refused = False")],
+        ['test_refused']),
+    'insist on an e-mail address': ('customer_sync.py', [
+            ("            if name in party:", "            if False:")],
+        ['test_refused_email']),
+    'leave the name of a replaced party': ('customer_sync.py', [
+            ("        if mode == 'write' and 'party' in field_names:",
+                "        if False:")],
+        ['test_replaced_party']),
+    'look all the time at what nobody finishes': ('customer_checkout.py', [
+            ("condition &= cls.stripe_due(table)\n", "pass\n")],
+        ['test_unfinished']),
+    # replays and missed charges
+    'take what Stripe repeats for what is so': ('payment_intent.py', [
+            ("                if not replayed:", "                if True:")],
+        ['test_replayed_page', 'test_charge_page']),
+    'miss who paid without an event (15)': ('account_compare.py', [
+            ("            if payment.stripe_intent_status in UNPAID:",
+                "            if False:")],
+        ['test_paid_on_page', 'test_paid_on_page_without_cron']),
+    'miss who paid before a restore without an event': (
+        'account_compare.py', [
+            ("        cls._adopt_charges(account_id, {\n",
+                "        dict({\n")],
+        ['test_no_event']),
+    'look for what was paid too late (15)': ('account_compare.py', [
+            ("            min(account.compared_at or now, now) - CHARGES,",
+                "            now - CHARGES,")],
+        ['test_paid_on_page_without_cron']),
+    'refuse what was made of a token with other keys': ('payment_charge.py', [
+            ("                self.stripe_token "
+                "and not self.stripe_payment_method_id))",
+                "                self.stripe_token))")],
+        ['test_method_of_token']),
+    # customers
+    'send a change of a party only at once': ('customer_sync.py', [
+            ("            cls._send_again()", "            pass")],
+        ['test_change_not_taken']),
+    'believe the id of a record after a restore': ('customer_owner.py', [
+            ("                    (here and not self._is_of_other(\n"
+                "                            metadata.get('tryton_party')))",
+                "                    here")],
+        ['test_restored']),
+    'compare only who may list events': ('account.py', [
+            ("                if not e.forbidden:\n"
+                "                    continue", "                continue")],
+        ['test_events_forbidden']),
+    'compare at an old time': ('gateway.py', [
+            ("                    self._local.answered_at = failure.at",
+                "                    pass")],
+        ['test_events_forbidden']),
+    # page
+    'charge the amount that the page had': ('payment_charge.py', [
+            ("                    'amount': stripe_amount(\n"
+                "                        payment.amount, payment.currency, "
+                "payment),\n", "")],
+        ['test_amount_charged']),
+    'let pay another amount than is shown': ('payment_checkout.py', [
+            ("                return self._stripe_fit_intent(gateway, intent)",
+                "                return intent")],
+        ['test_amount', 'test_amount_refused']),
+    # journal
+    'let a journal leave Stripe': ('journal.py', [
+            ("                values.get('process_method', 'stripe') "
+                "!= 'stripe'):",
+                "                False):")],
+        ['JournalTestCase.test_open_page',
+            'JournalTestCase.test_answer_lost']),
+    'let a payment leave Stripe': ('payment_review.py', [
+            ("                if payment.stripe_is_known and (",
+                "                if False and (")],
+        ['test_moved']),
+    'another key after a failed reading': ('policy.py', [
+            ("    if failure.reading:\n        return False\n    elif",
+                "    if")],
+        ['UnsureTestCase.test_reading_fails']),
+    # answers of others
+    'take any answer for one of Stripe': ('gateway.py', [
+            ("                if not is_answer(operation, ids, answer.data):",
+                "                if not isinstance(answer.data, dict):")],
+        ['AnswersTestCase.test_webhook', 'AnswersTestCase.test_page']),
+    'believe the no of anybody': ('gateway.py', [
+            ("            and is_error(_body_of(error))",
+                "            and details is not None")],
+        ['AnswersTestCase.test_charge']),
+    # engine
+    'choose again what was chosen': ('payment.py', [
+            ("            If(Eval('state').in_(CHOOSING), "
+                "cls.stripe_customer.domain, []),",
+                "            cls.stripe_customer.domain,")],
+        ['test_given_up_at_former_account']),
+    'keep that another account had no event': ('account_keys.py', [
+            ("                    if a.fetched_at and not a.last_event],",
+                "                    if False],")],
+        ['test_made_by_another_key']),
+    'keep events of no interest': ('event_receive.py', [
+            ("        if event['type'] not in cls.handlers():\n"
+                "            # Nothing", "        if False:\n"
+                "            # Nothing")],
+        ['test_database_lost_at_an_event_of_no_interest']),
+    'compare by the account of the journal': ('account_compare.py', [
+            ("                if payment.stripe_own_account.id == account_id:",
+                "                if payment.journal.stripe_account.id "
+                "== account_id:")],
+        ['test_missed_at_former_account']),
+    }
