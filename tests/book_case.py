@@ -10,8 +10,6 @@ from trytond.modules.account_payment_stripe.attempt import attempt
 from trytond.modules.company.tests import set_company
 from trytond.modules.currency.tests import add_currency_rate
 from trytond.pool import Pool
-from trytond.tests.test_tryton import DB_NAME
-from trytond.transaction import Transaction, TransactionError
 
 from .ledger_case import LedgerTestCase
 
@@ -25,6 +23,73 @@ TYPE_OF = {'fees': 'expense', 'taxes': 'expense', 'receivable': 'receivable'}
 ACCOUNTS = ['stripe', 'transit', 'suspense', 'clearing', 'fees', 'taxes']
 
 
+def create_accounting(company, payment_journal):
+    """Create a chart and periods and let the payment journal clear.
+
+    Return the ids of ACCOUNTS by name, the values of the balance to book it,
+    and those of the configuration for exchange differences.
+    """
+    pool = Pool()
+    Account = pool.get('account.account')
+    Company = pool.get('company.company')
+    Configuration = pool.get('account.configuration')
+    FiscalYear = pool.get('account.fiscalyear')
+    Journal = pool.get('account.journal')
+    PaymentJournal = pool.get('account.payment.journal')
+    Type = pool.get('account.account.type')
+    company = Company(company)
+    with set_company(company):
+        # The clock of the simulator goes on to the next year
+        today = dt.date.today()
+        fiscalyear = get_fiscalyear(
+            company,
+            start_date=today.replace(year=today.year - 1, month=1, day=1),
+            end_date=today.replace(year=today.year + 1, month=12, day=31))
+        fiscalyear.save()
+        FiscalYear.create_period([fiscalyear])
+        types = {
+            t.name: t.id for t in Type.create([{
+                        'name': name,
+                        'company': company.id,
+                        'statement': 'balance',
+                        **values,
+                        } for name, values in TYPES.items()])}
+        names = [*ACCOUNTS, 'receivable']
+        accounts = {n: a.id for n, a in zip(names, Account.create([{
+                            'name': name.title(),
+                            'company': company.id,
+                            'type': types[TYPE_OF.get(name, 'asset')],
+                            'party_required': name == 'receivable',
+                            'reconcile': name not in {
+                                'stripe', 'fees', 'taxes'},
+                            } for name in names]))}
+        journal = Journal.search([('type', '=', 'cash')])[0].id
+        write_off = Journal.search([('type', '=', 'write-off')])[0].id
+        exchange = {
+            'currency_exchange_journal': write_off,
+            'currency_exchange_debit_account': accounts['fees'],
+            'currency_exchange_credit_account': accounts['fees'],
+            }
+        configuration = Configuration(1)
+        configuration.default_account_receivable = accounts.pop('receivable')
+        for name, value in exchange.items():
+            setattr(configuration, name, value)
+        configuration.save()
+        PaymentJournal.write(PaymentJournal.browse([payment_journal]), {
+                'clearing_account': accounts['clearing'],
+                'clearing_journal': journal,
+                })
+    books = {
+        'journal': journal,
+        'account': accounts['stripe'],
+        'transit_account': accounts['transit'],
+        'fee_account': accounts['fees'],
+        'tax_account': accounts['taxes'],
+        'suspense_account': accounts['suspense'],
+        }
+    return accounts, books, exchange
+
+
 class BookTestCase(LedgerTestCase):
     "Test with accounts, a clearing journal and a balance that is booked"
 
@@ -32,82 +97,14 @@ class BookTestCase(LedgerTestCase):
 
     def setUp(self):
         super().setUp()
-        extras = {}
-        while True:
-            with Transaction().start(
-                    DB_NAME, 1, context={'company': self.company},
-                    **extras) as transaction:
-                try:
-                    self._create_accounting()
-                except TransactionError as e:
-                    transaction.rollback()
-                    e.fix(extras)
-                    continue
-                break
+        with self.transaction():
+            attempt(self._create_accounting)
 
     def _create_accounting(self):
-        pool = Pool()
-        Account = pool.get('account.account')
-        Balance = pool.get('account.payment.stripe.balance')
-        Company = pool.get('company.company')
-        Configuration = pool.get('account.configuration')
-        FiscalYear = pool.get('account.fiscalyear')
-        Journal = pool.get('account.journal')
-        Type = pool.get('account.account.type')
-        PaymentJournal = pool.get('account.payment.journal')
-        company = Company(self.company)
-        with set_company(company):
-            # The clock of the simulator goes on to the next year
-            today = dt.date.today()
-            fiscalyear = get_fiscalyear(
-                company,
-                start_date=today.replace(year=today.year - 1, month=1, day=1),
-                end_date=today.replace(year=today.year + 1, month=12, day=31))
-            fiscalyear.save()
-            FiscalYear.create_period([fiscalyear])
-            types = {
-                t.name: t.id for t in Type.create([{
-                            'name': name,
-                            'company': company.id,
-                            'statement': 'balance',
-                            **values,
-                            } for name, values in TYPES.items()])}
-            accounts = Account.create([{
-                        'name': name.title(),
-                        'company': company.id,
-                        'type': types[TYPE_OF.get(name, 'asset')],
-                        'party_required': name == 'receivable',
-                        'reconcile': name not in {'stripe', *TYPE_OF} or (
-                            name == 'receivable'),
-                        } for name in [*ACCOUNTS, 'receivable']])
-            self.accounts = {
-                n: a.id for n, a in zip([*ACCOUNTS, 'receivable'], accounts)}
-            journal = Journal.search([('type', '=', 'cash')])[0].id
-            write_off = Journal.search([('type', '=', 'write-off')])[0].id
-            self.exchange = {
-                'currency_exchange_journal': write_off,
-                'currency_exchange_debit_account': self.accounts['fees'],
-                'currency_exchange_credit_account': self.accounts['fees'],
-                }
-            configuration = Configuration(1)
-            configuration.default_account_receivable = (
-                self.accounts.pop('receivable'))
-            for name, value in self.exchange.items():
-                setattr(configuration, name, value)
-            configuration.save()
-            PaymentJournal.write(PaymentJournal.browse([self.journal]), {
-                    'clearing_account': self.accounts['clearing'],
-                    'clearing_journal': journal,
-                    })
-            self.books = {
-                'journal': journal,
-                'account': self.accounts['stripe'],
-                'transit_account': self.accounts['transit'],
-                'fee_account': self.accounts['fees'],
-                'tax_account': self.accounts['taxes'],
-                'suspense_account': self.accounts['suspense'],
-                }
-            Balance.write([Balance(self.balance)], self.books)
+        Balance = Pool().get('account.payment.stripe.balance')
+        self.accounts, self.books, self.exchange = create_accounting(
+            self.company, self.journal)
+        Balance.write([Balance(self.balance)], self.books)
 
     def currencies(self):
         "Return the currencies by code, with the rates 0.8 and 0.5 of USD"

@@ -28,7 +28,7 @@ from run_tests import ROOT, start_postgresql
 
 CHILD = pathlib.Path(__file__).resolve().with_name('bench_child.py')
 NAMES = ['charge', 'raised', 'loop', 'limit', 'linear', 'event', 'web',
-    'poll', 'checkout', 'buttons', 'ledger']
+    'poll', 'checkout', 'buttons', 'ledger', 'book']
 INTENTS = '* /v1/payment_intents**'
 
 

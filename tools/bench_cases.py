@@ -226,3 +226,16 @@ def ledger(bench):
     bench.at_most("  requests if there is nothing new", 3,
         nothing['requests'], '')
     bench.say("%d statements if there is nothing new" % nothing['statements'])
+
+
+def book(bench):
+    "Book what moved Stripe's balance and match it"
+    count = max(bench.scale // 10 // 1000 * 1000, 1000)
+    result = bench.child('book', bench.database(), count=count)
+    if result['left']:
+        bench.say("%d of %d are not matched" % (result['left'], count))
+    bench.say("%d booked and matched: %.4g/s, %.3g statements each" % (
+            count, count / result['seconds'], result['statements'] / count))
+    bench.at_most(
+        "%d charges booked and matched, CPU against Tryton's own lines"
+        % count, 2, result['cpu'] / result['plain'], 'x')

@@ -7,7 +7,7 @@ import time
 
 from bench_child import Calls, Statements, transaction
 
-__all__ = ['create', 'fetch', 'fetch_nothing']
+__all__ = ['book', 'create', 'fetch', 'fetch_nothing']
 
 BALANCE = 'account.payment.stripe.balance'
 TRANSACTION = 'account.payment.stripe.transaction'
@@ -113,3 +113,121 @@ def create(base, count, **_):
         'seconds': seconds,
         'cpu': cpu,
         }
+
+
+def book(base, count, **_):
+    "Book and match the charges of a day, and as many lines by Tryton alone"
+    from trytond.modules.account_payment_stripe.attempt import attempt
+    from trytond.modules.account_payment_stripe.tests.book_case import (
+        create_accounting)
+    from trytond.pool import Pool
+    from trytond.tests.test_tryton import activate_module
+    activate_module(['account_payment_stripe', 'account_payment_clearing'])
+    with transaction(base):
+        pool = Pool()
+        Payment = pool.get('account.payment')
+        payment = Payment(base['payment'])
+        accounts, books, _ = attempt(
+            create_accounting, base['company'], payment.journal.id)
+        balance = _balance(base, payment.currency.code)
+        pool.get(BALANCE).write([pool.get(BALANCE)(balance)], books)
+        for start in range(0, count, 500):
+            ids = range(start, min(count, start + 500))
+            payments = Payment.copy([payment] * len(ids), default={
+                    'stripe_charge_id': None,
+                    'account': None,
+                    })
+            for i, one in zip(ids, payments):
+                one.state = 'succeeded'
+                one.stripe_charge_id = 'ch_book%d' % i
+                one.stripe_captured_amount = one.amount
+            Payment.save(payments)
+            attempt(Payment.set_clearing_move, payments)
+        _store_charges(balance, count, payment)
+    with transaction(base), Statements() as statements:
+        Balance = Pool().get(BALANCE)
+        started, cpu = time.monotonic(), time.process_time()
+        for func, *args in Balance.steps(balance):
+            func(*args)
+        seconds = time.monotonic() - started
+        cpu = time.process_time() - cpu
+        left = Payment.search([
+                ('stripe_charge_id', 'like', 'ch_book%'),
+                ('clearing_reconciled', '!=', True),
+                ], count=True)
+    plain = _plain_moves(base, accounts, books['journal'], count)
+    return {
+        'left': left,
+        'seconds': seconds,
+        'cpu': cpu,
+        'statements': len(statements.queries),
+        'plain': plain,
+        }
+
+
+def _store_charges(balance, count, payment):
+    "Store the transactions as Stripe lists them"
+    from trytond.pool import Pool
+    pool = Pool()
+    Transaction = pool.get(TRANSACTION)
+    balance = pool.get(BALANCE)(balance)
+    amount, now = int(payment.amount * 100), int(time.time())
+    for start in range(0, count, 100):
+        Transaction.store(balance, [{
+                    'id': 'txn_book%d' % i,
+                    'type': 'charge',
+                    'reporting_category': 'charge',
+                    'currency': balance.code,
+                    'amount': amount,
+                    'fee': 100,
+                    'net': amount - 100,
+                    'fee_details': [{'type': 'stripe_fee', 'amount': 100}],
+                    'created': now,
+                    'source': 'ch_book%d' % i,
+                    } for i in range(start, start + 100)])
+    Transaction.link([balance.id])
+
+
+def _plain_moves(base, accounts, journal, count):
+    "Return the CPU of what Tryton needs for as many lines"
+    from trytond.pool import Pool
+    cpu = 0
+    for start in range(0, count, 1000):
+        size = min(1000, count - start)
+        with transaction(base) as transaction_:
+            pool = Pool()
+            Line = pool.get('account.move.line')
+            first = _move(pool, base, accounts, journal, size, 'debit')
+            transaction_.commit()
+            begun = time.process_time()
+            second = _move(pool, base, accounts, journal, size, 'credit')
+            transaction_.commit()
+            pairs = list(zip(*(
+                        _lines(m, accounts['clearing'])
+                        for m in [first, second])))
+            for i in range(0, size, 100):
+                Line.reconcile(*map(list, pairs[i:i + 100]))
+                transaction_.commit()
+            cpu += time.process_time() - begun
+    return cpu
+
+
+def _lines(move, account):
+    return [x for x in move.lines if x.account.id == account]
+
+
+def _move(pool, base, accounts, journal, size, side):
+    Move = pool.get('account.move')
+    Period = pool.get('account.period')
+    today = dt.date.today()
+    lines = [{'account': accounts['clearing'], side: 1}] * size
+    other = 'credit' if side == 'debit' else 'debit'
+    lines.append({'account': accounts['stripe'], other: size})
+    move, = Move.create([{
+                'company': base['company'],
+                'journal': journal,
+                'date': today,
+                'period': Period.find(base['company'], date=today).id,
+                'lines': [('create', lines)],
+                }])
+    return move

@@ -50,8 +50,8 @@ MUTATIONS = {
             ("            self.original_currency = currency\n", "")],
         ['test_dashboard_refund']),
     'wait for a closed period': ('balance_book.py', [
-            ("        except PeriodNotFoundError:\n            date =",
-                "        except ZeroDivisionError:\n            date =")],
+            ("        except PeriodNotFoundError:\n",
+                "        except ZeroDivisionError:\n")],
         ['test_closed_period']),
     'add the sums of the day anew': ('balance_book.py', [
             ("                line=lines.get(account))", "                )")],
@@ -86,7 +86,8 @@ MUTATIONS = {
                 "            return True\n    return True")],
         ['test_no_exchange']),
     'reconcile without the bank': ('statement.py', [
-            ("            Payout.__queue__.stripe_match(", "            list(")],
+            ("            Payout.__queue__.stripe_match(",
+                "            list(")],
         ['test_failed']),
     'choose one of two payouts': ('statement.py', [
             ("        if len(payouts) == 1:\n"
