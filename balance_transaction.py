@@ -1,5 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+import datetime as dt
 from decimal import Decimal
 
 from sql import Literal, Null
@@ -25,6 +26,9 @@ CHARGES = ('ch_', 'py_')
 REFUNDS = ('re_', 'pyr_')
 DISPUTES = ('du_', 'dp_')
 PAYOUTS = ('po_',)
+# How long after the answer about a charge it may move the balance
+# https://docs.stripe.com/payments/payment-intents/asynchronous-capture
+DELAY = dt.timedelta(minutes=5)
 # https://docs.stripe.com/api/balance_transactions/object
 TAXES = frozenset(['tax', 'withheld_tax'])
 
@@ -330,15 +334,18 @@ class BalanceTransaction(BalancePartMixin, ModelSQL, ModelView):
         cursor = Transaction().connection.cursor()
         cursor.execute(*table.join(
                 payment, condition=table.payment == payment.id).select(
-                payment.id, Min(table.balance),
+                payment.id, table.balance, table.created,
+                payment.stripe_state_at,
                 where=fields.SQL_OPERATORS['in'](
                     table.balance, list(map(int, balances)))
                 & (table.date >= since.date())
                 & (table.created < until)
                 & (table.created > payment.stripe_state_at),
-                group_by=[payment.id], order_by=[Min(table.created)],
-                limit=limit))
-        return cursor.fetchall()
+                order_by=[table.created]))
+        missed = {
+            id_: balance for id_, balance, created, at in cursor
+            if created - at > DELAY}
+        return list(missed.items())[:limit]
 
     @classmethod
     def to_ask(cls, balances, limit):

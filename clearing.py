@@ -32,7 +32,7 @@ class Payment(metaclass=PoolMeta):
         with cls._stripe_undo(payments):
             super().fail(payments)
         # What was charged and refunded is left without a clearing move
-        cls.reconcile_clearing(payments)
+        cls._stripe_reconcile_clearing(payments)
 
     @classmethod
     @contextmanager
@@ -55,12 +55,16 @@ class Payment(metaclass=PoolMeta):
         Line.reconcile(*to_reconcile)
 
     def _stripe_exchange_lines(self):
-        "Return the lines of exchange differences that the payment has"
+        "Return the lines of exchange differences of what is booked for it"
+        if not self.stripe_clearing_lines:
+            return []
         lines = set(self.clearing_lines)
         return {
-            line for known in lines if known.reconciliation
+            line for known in lines
+            if known.reconciliation and known.second_currency
             for line in known.reconciliation.lines
-            if line not in lines and line.move.journal.type == 'write-off'}
+            if line not in lines and not line.second_currency
+            and line.move.journal.type == 'write-off'}
 
     @classmethod
     def _stripe_undo_earlier(cls, payments):
@@ -105,13 +109,15 @@ class Payment(metaclass=PoolMeta):
         Line = pool.get('account.move.line')
         StripeTransaction = pool.get('account.payment.stripe.transaction')
         account = self.stripe_own_account
-        if not account or not Balance.books_of(account):
+        clearing_account = self.journal.clearing_account
+        if (not account or not clearing_account
+                or not Balance.books_of(account)):
             return []
         table = StripeTransaction.__table__()
         return Line.search([
                 ('id', 'in', table.select(
                         table.line, where=table.payment == self.id)),
-                ('account', '=', self.journal.clearing_account.id),
+                ('account', '=', clearing_account.id),
                 ], order=[('id', 'ASC')])
 
     @classmethod

@@ -418,6 +418,42 @@ class BookOtherTestCase(BookTestCase):
             self.check_books()
             self.assertTrue(self.reload(payment).clearing_reconciled)
 
+    def test_manual(self):
+        "A payment that is not of Stripe is cleared as by Tryton alone"
+        with self.transaction():
+            pool = Pool()
+            Group = pool.get('account.payment.group')
+            Payment = pool.get('account.payment')
+            PaymentJournal = pool.get('account.payment.journal')
+            self.charged()
+            journal, = PaymentJournal.copy(
+                [PaymentJournal(self.journal)], default={
+                    'process_method': 'manual',
+                    'stripe_account': None,
+                    })
+            payment = self.create_payment(journal=journal.id)
+            Payment.process([payment], lambda: Group.create([{
+                            'company': self.company,
+                            'journal': journal.id,
+                            'kind': 'receivable',
+                            }])[0])
+            Payment.succeed([payment])
+            self.assertEqual(
+                len(list(payment.clearing_lines)), 1)
+            Payment.fail([payment])
+            payment = self.reload(payment)
+            self.assertEqual(payment.state, 'failed')
+            self.assertIsNone(payment.clearing_move)
+            # Nor if nothing clears any more
+            PaymentJournal.write(PaymentJournal.browse([self.journal]), {
+                    'clearing_account': None,
+                    'clearing_journal': None,
+                    })
+        self.fetch()
+        with self.transaction():
+            self.check_books()
+            self.assertEqual(self.sums()['suspense'], Decimal('-100.00'))
+
     def test_one_wrong(self):
         "What cannot be booked does not stop the others of its day"
         with self.transaction():

@@ -71,7 +71,7 @@ class TransactionsTestCase(LedgerTestCase):
         with self.transaction():
             payment = self.charged()
             charge = payment.stripe_charge_id
-        self.advance(60)
+        self.advance(6 * 60)
         self.client.refunds.create(charge=charge, amount=3000)
         self.fetch()
         with self.transaction():
