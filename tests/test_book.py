@@ -17,7 +17,7 @@ from .ledger_case import DAY
 class BookPaymentTestCase(BookTestCase):
     "Test the booking of payments"
 
-    def test_charge(self):
+    def test_charged(self):
         "A charge is booked and matched with the clearing of its payment"
         with self.transaction():
             payment = self.charged()
@@ -350,7 +350,7 @@ class BookOtherTestCase(BookTestCase):
             self.assertEqual(self.sums()['stripe'], Decimal('96.80'))
             self.assertTrue(payout.reconciled)
 
-    def test_fees(self):
+    def test_other_categories(self):
         "Cases 12, 13, 20 and 21: fees, taxes, reserves, corrections"
         self.world.fee(500, self.code)
         self.world.fee(70, self.code, category='network_cost')

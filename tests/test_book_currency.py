@@ -69,7 +69,7 @@ class BookCurrencyTestCase(BookTestCase):
         return sum(t.fee for t in self.transactions(
                 ('payment', '=', payment.id)))
 
-    def test_dashboard_refund(self):
+    def test_refunded_at_stripe(self):
         "A refund that was made at Stripe is in the currency of the payment"
         with self.transaction():
             self.pay_in('EUR')

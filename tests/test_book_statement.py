@@ -93,7 +93,7 @@ class BookStatementTestCase(BookTestCase):
     def payout(self, id_):
         return Pool().get('account.payment.stripe.payout')(id_)
 
-    def test_equal(self):
+    def test_alike(self):
         "Case 31: of two payouts alike none is chosen, unless it is named"
         first, second = self.pay_out(5000), self.pay_out(5000)
         # The trace id comes later
@@ -124,7 +124,7 @@ class BookStatementTestCase(BookTestCase):
             self.assertEqual(self.apply((
                         payout.amount, payout.arrival_date, "OTHER")), ())
 
-    def test_failed(self):
+    def test_sent_back(self):
         "Case 16: what the bank received and sent back is of the payout"
         payout = self.pay_out(5000)
         with self.transaction():

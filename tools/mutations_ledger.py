@@ -25,17 +25,17 @@ MUTATIONS = {
     'book the reserves': ('transaction_book.py', [
             ("            & (table.balance_type == Literal('payments'))\n",
                 "")],
-        ['test_fees']),
+        ['test_other_categories']),
     'book the gross': ('transaction_book.py', [
             ("yield balance.account, amount - fee, self.net",
                 "yield balance.account, amount, self.net")],
-        ['test_charge']),
+        ['test_charged']),
     'book taxes as fees': ('transaction_book.py', [
             ("yield balance.tax_account or balance.fee_account, tax, 0",
                 "yield balance.fee_account, tax, 0"),
             ("return balance.tax_account or balance.fee_account",
                 "return balance.fee_account")],
-        ['test_fees']),
+        ['test_other_categories']),
     'book payouts as unknown': ('transaction_book.py', [
             ("TRANSIT = {'payout',", "TRANSIT = {")],
         ['test_payout']),
@@ -48,7 +48,7 @@ MUTATIONS = {
         ['test_settled_in_company']),
     'convert what was refunded at Stripe': ('balance_transaction.py', [
             ("            self.original_currency = currency\n", "")],
-        ['test_dashboard_refund']),
+        ['test_refunded_at_stripe']),
     'wait for a closed period': ('balance_book.py', [
             ("        except PeriodNotFoundError:\n",
                 "        except ZeroDivisionError:\n")],
@@ -88,15 +88,15 @@ MUTATIONS = {
     'reconcile without the bank': ('statement.py', [
             ("            Payout.__queue__.stripe_match(",
                 "            list(")],
-        ['test_failed']),
+        ['test_sent_back']),
     'choose one of two payouts': ('statement.py', [
             ("        if len(payouts) == 1:\n"
                 "            payout, = payouts\n",
                 "        if payouts:\n            payout = payouts[0]\n")],
-        ['test_equal']),
+        ['test_alike']),
     'choose a payout of any time': ('statement.py', [
             ("EARLIER, LATER = 3, 10", "EARLIER, LATER = 300, 300")],
-        ['test_equal']),
+        ['test_alike']),
     'relate no payout that failed': ('statement.py', [
             ("('state', '=', 'failed'),", "('id', '=', None),")],
         ['test_failed_first']),
