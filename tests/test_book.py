@@ -17,7 +17,7 @@ from .ledger_case import DAY
 class BookPaymentTestCase(BookTestCase):
     "Test the booking of payments"
 
-    def test_charged(self):
+    def test_charge_booked(self):
         "A charge is booked and matched with the clearing of its payment"
         with self.transaction():
             payment = self.charged()

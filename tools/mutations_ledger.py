@@ -29,7 +29,7 @@ MUTATIONS = {
     'book the gross': ('transaction_book.py', [
             ("yield balance.account, amount - fee, self.net",
                 "yield balance.account, amount, self.net")],
-        ['test_charged']),
+        ['test_charge_booked']),
     'book taxes as fees': ('transaction_book.py', [
             ("yield balance.tax_account or balance.fee_account, tax, 0",
                 "yield balance.fee_account, tax, 0"),
