@@ -17,7 +17,7 @@ from .convert import from_timestamp, is_key, to_timestamp
 from .gateway import StripeDenied, StripeFailure, StripeUnavailable
 from .listing import listed
 from .payment_intent import METADATA as PAYMENT
-from .refund_create import METADATA, STATES
+from .refund_create import STATES
 from .state import UNPAID
 from .taken import of_disputes
 
@@ -181,8 +181,7 @@ class CompareMixin:
                 cls(account_id).gateway.refunds.list,
                 created=_since(now - REFUNDS)):
             refunds[_paid_by(refund)][refund['id']] = {
-                n: refund.get(n) for n in ['amount', 'created', 'status']
-                } | {'key': (refund.get('metadata') or {}).get(METADATA)}
+                n: refund.get(n) for n in ['amount', 'created', 'status']}
         cls._compare_with(account_id, refunds, cls._different_refunds)
 
     @classmethod
@@ -193,9 +192,7 @@ class CompareMixin:
                 created=_since(now - DISPUTES)):
             # Without the evidence, which may be large
             disputes[_paid_by(dispute)].append({
-                    n: dispute.get(n) for n in [
-                        'amount', 'currency', 'status',
-                        'balance_transactions']})
+                    n: v for n, v in dispute.items() if n != 'evidence'})
         cls._compare_with(
             account_id, disputes, cls._different_disputes, disputed=True)
 
@@ -205,7 +202,7 @@ class CompareMixin:
 
         listed: what is listed of each (intent, charge).
         different: gets a dictionary of it by payment and yields the ids of
-        payments with the ids of Stripe's refunds to be updated.
+        payments.
         disputed: if the payments are disputed.
         """
         # Those that became known while it was listed are not different
@@ -216,9 +213,9 @@ class CompareMixin:
             found = list(different({
                         p: listed[k] for k, ps in payments.items()
                         for p in ps}))
-            for payment_id, refund_ids in found:
+            for payment_id in found:
                 try:
-                    cls._apply_compared(payment_id, refund_ids, disputed)
+                    cls._apply_compared(payment_id, disputed)
                 except TransactionError:
                     raise
                 except StripeFailure as e:
@@ -260,7 +257,7 @@ class CompareMixin:
     def _different_charges(cls, charges):
         for payment in charges:
             if payment.stripe_intent_status in UNPAID:
-                yield payment.id, []
+                yield payment.id
 
     @classmethod
     def _different_refunds(cls, refunds):
@@ -272,18 +269,13 @@ class CompareMixin:
                     ], order=[]):
             records[record.payment].append(record)
         for payment, ours in refunds.items():
-            changed = {
-                id_ for id_, refund in ours.items()
-                for record in records[payment]
-                if (record.stripe_refund_id == id_
-                    or (refund['key']
-                        and record.stripe_idempotency_key == refund['key']))
-                and (record.stripe_refund_id != id_
-                    or record.state != STATES.get(
-                        refund['status'], 'processing'))}
-            if changed or cls._is_other_sum(
-                    payment, ours, records[payment]):
-                yield payment.id, changed
+            states = {r.stripe_refund_id: r.state for r in records[payment]}
+            if any(
+                    states.get(id_) != STATES.get(
+                        refund['status'], 'processing')
+                    for id_, refund in ours.items()) or cls._is_other_sum(
+                        payment, ours, records[payment]):
+                yield payment.id
 
     @staticmethod
     def _is_other_sum(payment, refunds, records):
@@ -313,31 +305,28 @@ class CompareMixin:
 
     @classmethod
     def _different_disputes(cls, disputes):
+        Dispute = Pool().get('account.payment.stripe.dispute')
+        records = Dispute.stripe_known(disputes)
         for payment, ours in disputes.items():
             lost, at_risk, shown = of_disputes(ours)
             code = payment.currency.code
-            if (payment.stripe_lost_amount != from_stripe(lost, code)
+            known = [records.get((payment.id, d['id'])) for d in ours]
+            if (not all(k and k.stripe_is_same(d) for k, d in zip(known, ours))
+                    or payment.stripe_lost_amount != from_stripe(lost, code)
                     or payment.stripe_disputed_amount != from_stripe(
                         at_risk, code)
                     or payment.stripe_dispute_status != shown['status']):
-                yield payment.id, []
+                yield payment.id
 
     @classmethod
-    def _apply_compared(cls, payment_id, refund_ids, disputed):
-        """Apply what Stripe says of the payment and of the refunds.
-
-        Commits.
-        """
-        pool = Pool()
-        Payment = pool.get('account.payment')
-        Refund = pool.get('account.payment.stripe.refund')
+    def _apply_compared(cls, payment_id, disputed):
+        "Apply what Stripe says of the payment, commits"
+        Payment = Pool().get('account.payment')
 
         def apply():
             for payment in Payment.stripe_lock([payment_id]):
                 payment.stripe_apply(
                     payment.stripe_read(disputed), fresh=True)
-                for refund_id in refund_ids:
-                    Refund.stripe_update([payment], refund_id)
         attempt(apply)
 
 

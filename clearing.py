@@ -141,10 +141,12 @@ class Payment(metaclass=PoolMeta):
         """Reconcile what is left of the payments: without a clearing move, or
         with a sum of zero in the currency of the payments.
 
-        strict: see _is_complete(), else they are left to what matches the
-        balance.
+        strict: if it raises when the accounting is not ready for a difference
+        of currencies, else they are left to what matches the balance.
         """
-        Line = Pool().get('account.move.line')
+        pool = Pool()
+        Line = pool.get('account.move.line')
+        StripeTransaction = pool.get('account.payment.stripe.transaction')
         to_reconcile = []
         for payment in payments:
             account = payment.journal.clearing_account
@@ -154,30 +156,34 @@ class Payment(metaclass=PoolMeta):
             lines = [
                 line for line in payment.clearing_lines
                 if not line.reconciliation]
-            if _is_complete(lines, strict):
+            if not _is_complete(lines):
+                continue
+            elif not _can_close(lines, strict):
+                StripeTransaction.match_again('payment', [payment.id])
+            else:
                 to_reconcile.append(lines)
         Line.reconcile(*to_reconcile)
 
 
-def _is_complete(lines, strict):
+def _is_complete(lines):
     """Return if the lines can be reconciled: their sum is zero, in their
-    second currency if they have the same.
-
-    strict: if it raises when the accounting is not ready for the difference.
-    """
+    second currency if they have the same."""
     if not lines:
         return False
-    amount = sum(x.debit - x.credit for x in lines)
     currencies = {x.second_currency for x in lines}
     if len(currencies) > 1 or not any(currencies):
-        return not amount
-    if sum(x.amount_second_currency for x in lines):
-        return False
-    return not amount or _can_exchange(lines[0].company, strict)
+        return not sum(x.debit - x.credit for x in lines)
+    return not sum(x.amount_second_currency for x in lines)
 
 
-def _can_exchange(company, strict):
-    "Return if a difference of currencies can be booked"
+def _can_close(lines, strict):
+    """Return if the difference of currencies of the lines can be booked.
+
+    strict: if it raises the UserError of what is missing instead.
+    """
+    if not sum(x.debit - x.credit for x in lines):
+        return True
+    company = lines[0].company
     Configuration = Pool().get('account.configuration')
     configuration = Configuration(1)
     for name, error, message in [
@@ -255,7 +261,7 @@ class Payout(metaclass=PoolMeta):
             lines = [
                 line for line in payout.transit_lines
                 if not line.reconciliation]
-            if _is_complete(lines, strict=True):
+            if _is_complete(lines) and _can_close(lines, strict=True):
                 to_reconcile.append(lines)
         Line.reconcile(*to_reconcile)
 

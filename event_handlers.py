@@ -31,6 +31,10 @@ HANDLERS = {
     'charge.dispute.funds_reinstated': (
         'account.payment', 'stripe_on_dispute'),
     'charge.dispute.closed': ('account.payment', 'stripe_on_dispute'),
+    'radar.early_fraud_warning.created': (
+        'account.payment', 'stripe_on_fraud_warning'),
+    'radar.early_fraud_warning.updated': (
+        'account.payment', 'stripe_on_fraud_warning'),
     'source.chargeable': ('account.payment', 'stripe_on_source'),
     'source.failed': ('account.payment', 'stripe_on_source'),
     'source.canceled': ('account.payment', 'stripe_on_source'),

@@ -6,7 +6,7 @@ from sql.conditionals import Coalesce
 from trytond.model import Index, fields
 from trytond.modules.currency.fields import Monetary
 from trytond.pool import Pool, PoolMeta
-from trytond.pyson import Eval, If
+from trytond.pyson import Bool, Eval, If
 from trytond.transaction import Transaction
 
 from .access import is_readable
@@ -119,6 +119,20 @@ class Payment(
     stripe_dispute_status = fields.Char(
         "Stripe Dispute Status", readonly=True,
         states=_shown('stripe_dispute_status'))
+    stripe_fraud_warning = fields.Selection([
+            (None, ""),
+            ('card_never_received', "Card Never Received"),
+            ('fraudulent_card_application', "Fraudulent Card Application"),
+            ('made_with_counterfeit_card', "Made with Counterfeit Card"),
+            ('made_with_lost_card', "Made with Lost Card"),
+            ('made_with_stolen_card', "Made with Stolen Card"),
+            ('misc', "Other"),
+            ('unauthorized_use_of_card', "Unauthorized Use of Card"),
+            (UNKNOWN, "Unknown"),
+            ], "Fraud Warning", readonly=True,
+        states=_shown('stripe_fraud_warning'),
+        help="What the bank of the payer suspects.\n"
+        "Refund the payment to avoid a dispute.")
     stripe_capturable_amount = Monetary(
         "Authorized", currency='currency', digits='currency', readonly=True,
         states=_shown('stripe_capturable_amount'),
@@ -149,7 +163,7 @@ class Payment(
         'account.payment.stripe.refund', 'payment', "Stripe Refunds",
         # The party and company are those of the payment
         context={
-            'stripe_refunds_of_payment': True,
+            'stripe_of_payment': True,
             },
         states={
             'invisible': (
@@ -161,6 +175,13 @@ class Payment(
                     & ~Eval('stripe_refunds'))),
             })
 
+    stripe_disputes = fields.One2Many(
+        'account.payment.stripe.dispute', 'payment', "Stripe Disputes",
+        readonly=True,
+        context={
+            'stripe_of_payment': True,
+            },
+        states=_shown('stripe_disputes'))
     stripe_events = fields.One2Many(
         'account.payment.stripe.event', 'record', "Stripe Events",
         readonly=True)
@@ -251,6 +272,9 @@ class Payment(
                 Index(
                     t, (t.id, Index.Range()),
                     where=t.stripe_disputed_amount > 0),
+                Index(
+                    t, (t.id, Index.Range()),
+                    where=t.stripe_fraud_warning != Null),
                 })
 
         is_stripe = Eval('process_method') == 'stripe'
@@ -401,6 +425,15 @@ class Payment(
             ('/tree/field[@name="stripe_waiting_for"]', 'visual',
                 If(Eval('stripe_waiting_for').in_(['account', 'check']),
                     'danger', '')),
+            ('/tree/field[@name="stripe_fraud_warning"]', 'visual', If(
+                    (Eval('state') == 'succeeded')
+                    & ~Eval('stripe_dispute_status'), 'danger', '')),
+            ('/form//label[@id="stripe_refund_advised"]', 'states', {
+                    'invisible': (
+                        ~Eval('stripe_fraud_warning')
+                        | (Eval('state') != 'succeeded')
+                        | Bool(Eval('stripe_dispute_status'))),
+                    }),
             ]
 
     @classmethod
@@ -433,6 +466,7 @@ class Payment(
             'stripe_currency',
             'stripe_error_message', 'stripe_error_code', 'stripe_error_param',
             'stripe_dispute_reason', 'stripe_dispute_status',
+            'stripe_disputes', 'stripe_fraud_warning',
             'stripe_capturable_amount', 'stripe_captured_amount',
             'stripe_refunded_amount', 'stripe_lost_amount',
             'stripe_disputed_amount', 'stripe_refunds',

@@ -122,26 +122,18 @@ class EventMixin:
 
     @classmethod
     def stripe_on_refund(cls, account, event):
-        Refund = Pool().get('account.payment.stripe.refund')
         object_ = event['data']['object']
-        refund_id = None
-        if object_['object'] == 'refund':
-            charge = object_.get('charge')
-            refund_id = object_['id']
-        else:
+        charge = object_.get('charge')
+        if object_['object'] == 'charge':
             charge = object_['id']
         payments = cls._stripe_find(
             account, intent=object_.get('payment_intent'), charge=charge)
-        if not payments:
-            return
         # A refund can fail weeks later so only Stripe knows the sum
-        result = cls._stripe_apply_event(payments, event)
-        if refund_id:
-            Refund.stripe_update(payments, refund_id)
-        return result
+        return cls._stripe_apply_event(payments, event)
 
     @classmethod
     def stripe_on_dispute(cls, account, event):
+        Dispute = Pool().get('account.payment.stripe.dispute')
         dispute = event['data']['object']
         payments = cls._stripe_find(
             account, intent=dispute.get('payment_intent'),
@@ -152,7 +144,20 @@ class EventMixin:
         for payment in payments:
             payment.stripe_apply(
                 payment.stripe_read(disputed=True), fresh=True)
+        if event['type'] == 'charge.dispute.closed':
+            Dispute.stripe_close(payments, dispute, event['created'])
         return True
+
+    @classmethod
+    def stripe_on_fraud_warning(cls, account, event):
+        warning = event['data']['object']
+        payments = cls._stripe_find(
+            account, intent=warning.get('payment_intent'),
+            charge=warning.get('charge'))
+        for payment in payments:
+            # It is never taken back
+            payment.stripe_store(stripe_fraud_warning=warning['fraud_type'])
+        return payments and True
 
     @classmethod
     def stripe_on_source(cls, account, event):

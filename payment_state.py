@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from trytond.i18n import gettext
 from trytond.model import ModelView
+from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .amount import AmountError
@@ -91,6 +92,7 @@ class StateMixin:
                 # Sent later: what may fail must not undo this transaction
                 values['stripe_to_mail'] = True
         self.stripe_store(**values)
+        self._stripe_update_records(state)
         if AMOUNTS - values.keys() or state.status not in KNOWN:
             # Something does not fit: a person has to look at it
             return
@@ -162,6 +164,16 @@ class StateMixin:
     def _stripe_tells_disputes(self, state):
         "Return if the disputes were looked for: none is ever gone"
         return state.dispute_status or not self.stripe_dispute_status
+
+    def _stripe_update_records(self, state):
+        "Bring the records of refunds and disputes to the PaymentState"
+        pool = Pool()
+        Dispute = pool.get('account.payment.stripe.dispute')
+        Refund = pool.get('account.payment.stripe.refund')
+        if state.refunds:
+            Refund.stripe_update(self, state.refunds)
+        if state.disputes:
+            Dispute.stripe_update(self, state.disputes, at=state.at)
 
     @property
     def stripe_left_amount(self):

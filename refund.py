@@ -13,11 +13,11 @@ from trytond.pool import Pool
 from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
-from .access import is_readable
 from .convert import new_key
 from .error import ErrorMixin
 from .exceptions import RefundApprovalError
 from .lease import LeaseMixin
+from .payment_part import PaymentPartMixin
 from .record_amount import AmountMixin, stripe_amount
 from .refund_create import CreateMixin
 from .retry import RetryMixin
@@ -35,8 +35,8 @@ OPEN = ['submitted', 'approved', 'processing']
 
 class Refund(
         CreateMixin,
-        RetryMixin, LeaseMixin, ErrorMixin, AmountMixin, Workflow, ModelSQL,
-        ModelView):
+        RetryMixin, LeaseMixin, ErrorMixin, AmountMixin, PaymentPartMixin,
+        Workflow, ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.refund'
 
     payment = fields.Many2One(
@@ -54,20 +54,6 @@ class Refund(
         states={
             'readonly': Eval('state') != 'draft',
             })
-    company = fields.Function(
-        fields.Many2One('company.company', "Company"),
-        'on_change_with_company', searcher='search_payment_field')
-    party = fields.Function(
-        fields.Many2One(
-            'party.party', "Party",
-            context={
-                'company': Eval('company', -1),
-                },
-            depends=['company']),
-        'on_change_with_party', searcher='search_payment_field')
-    currency = fields.Function(
-        fields.Many2One('currency.currency', "Currency"),
-        'on_change_with_currency')
     amount = Monetary(
         "Amount", currency='currency', digits='currency', required=True,
         domain=[
@@ -123,6 +109,12 @@ class Refund(
             'invisible': ~Eval('stripe_instructions_email'),
             },
         help="Where Stripe asks the payer for the bank account to refund to.")
+    made_at_stripe = fields.Boolean(
+        "Made at Stripe", readonly=True,
+        states={
+            'invisible': ~Eval('made_at_stripe'),
+            },
+        help="If it was made elsewhere than here, as in Stripe's dashboard.")
     stripe_sent_at = fields.Timestamp("Sent at", readonly=True)
     stripe_unsure = fields.Boolean(
         "Unsure", readonly=True,
@@ -181,23 +173,6 @@ class Refund(
     def default_state(cls):
         return 'draft'
 
-    @fields.depends('payment', '_parent_payment.company')
-    def on_change_with_company(self, name=None):
-        return self._payment_value('company')
-
-    @fields.depends('payment', '_parent_payment.party')
-    def on_change_with_party(self, name=None):
-        return self._payment_value('party')
-
-    @classmethod
-    def search_payment_field(cls, name, clause):
-        nested = clause[0][len(name):]
-        return [('payment.' + name + nested, *clause[1:])]
-
-    @fields.depends('payment', '_parent_payment.currency')
-    def on_change_with_currency(self, name=None):
-        return self._payment_value('currency')
-
     @fields.depends(
         'payment', 'amount', '_parent_payment.id', '_parent_payment.amount',
         '_parent_payment.state')
@@ -210,16 +185,9 @@ class Refund(
             if left > 0:
                 self.amount = left
 
-    def _payment_value(self, name):
-        if self.payment and is_readable(self.payment, name):
-            return getattr(self.payment, name)
-
     @classmethod
     def view_attributes(cls):
-        of_payment = Eval('stripe_refunds_of_payment', False)
         return super().view_attributes() + [
-            ('/tree/field[@name="company"]', 'tree_invisible', of_payment),
-            ('/tree/field[@name="party"]', 'tree_invisible', of_payment),
             ('/tree/field[@name="state"]', 'visual',
                 If(Eval('state') == 'failed', 'danger', '')),
             ]
@@ -253,7 +221,8 @@ class Refund(
                 'stripe_refund_id', 'stripe_sent_at',
                 'stripe_instructions_email']:
             default.setdefault(name)
-        default.setdefault('stripe_unsure', False)
+        for name in ['made_at_stripe', 'stripe_unsure']:
+            default.setdefault(name, False)
         return super().copy(refunds, default=default)
 
     @classmethod
@@ -284,6 +253,7 @@ class Refund(
             refund.payment.stripe_check_currency()
             stripe_amount(
                 refund.amount, refund.currency, refund, charged=True)
+        cls._check_disputes(refunds)
         cls._check_left(refunds, OPEN)
         cls.write(refunds, {'submitted_by_user': _user()})
 
@@ -294,6 +264,7 @@ class Refund(
     def approve(cls, refunds):
         cls._check_second_person(refunds)
         cls.write(refunds, {'approved_by_user': _user()})
+        cls._check_disputes(refunds)
         # The first to be approved of those which are too many goes on
         cls._check_left(refunds, ['approved', 'processing'])
         cls.__queue__.stripe_create(refunds)
@@ -315,6 +286,18 @@ class Refund(
                 raise RefundApprovalError(gettext(
                         'account_payment_stripe.msg_refund_approve_own',
                         refund=refund.rec_name))
+
+    @classmethod
+    def _check_disputes(cls, refunds):
+        "Raise PaymentValidationError if a dispute forbids one of the refunds"
+        for refund in refunds:
+            for dispute in refund.payment.stripe_disputes:
+                if not dispute.refundable:
+                    raise PaymentValidationError(gettext(
+                            'account_payment_stripe.msg_refund_disputed',
+                            payment=refund.payment.rec_name,
+                            dispute=dispute.identifier,
+                            state=dispute.state_string))
 
     @classmethod
     def _left(cls, payments, states, without=()):

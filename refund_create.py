@@ -162,7 +162,10 @@ class CreateMixin:
         refund = job.record
         for payment in refund.payment.__class__.stripe_lock([refund.payment]):
             payment.stripe_apply(state)
-        refund.stripe_apply(answer)
+        # The refund may have gone on since
+        refund.stripe_apply(next(
+                (r for r in state.refunds or [] if r['id'] == answer['id']),
+                answer))
         if refund.state == 'processing':
             refund.stripe_store(**refund._stripe_pause_values())
 
@@ -290,25 +293,56 @@ class CreateMixin:
             move([self])
 
     @classmethod
-    def stripe_update(cls, payments, refund_id):
-        """Bring the records to what Stripe says of the refund.
+    def stripe_update(cls, payment, refunds):
+        """Bring the records of the payment, which is locked, to what Stripe
+        says: its dictionaries of all the refunds.
 
-        Raises StripeFailure.
+        Those that were made elsewhere get a record.
         """
-        refunds = cls.search([
-                ('payment', 'in', [p.id for p in payments]),
-                ('state', '!=', 'draft'),
-                ])
-        if not refunds:
-            # Made in the dashboard of Stripe
+        records = cls.stripe_lock(cls.search([
+                    ('payment', '=', payment.id),
+                    ], order=[('id', 'ASC')]))
+        by_id = {r.stripe_refund_id: r for r in records if r.stripe_refund_id}
+        by_key = {
+            r.stripe_idempotency_key: r for r in records
+            if r.stripe_idempotency_key}
+        # One of the earlier version names no record, and may be any of these
+        is_told = not any(
+            r.stripe_is_of_earlier and r.stripe_is_carried
+            and not r.stripe_refund_id for r in records)
+        for refund in refunds:
+            key = (refund.get('metadata') or {}).get(METADATA)
+            record = by_id.get(refund['id']) or by_key.get(key)
+            if record:
+                if record.state != 'draft':
+                    record.stripe_apply(refund)
+            elif is_told:
+                cls._stripe_make(payment, refund)
+
+    @classmethod
+    def _stripe_make(cls, payment, refund):
+        "Make the record of the dictionary of a refund that was made elsewhere"
+        try:
+            payment.stripe_check_currency(refund['currency'].upper())
+            amount = from_stripe(
+                refund['amount'], payment.currency.code,
+                payment.currency.digits)
+        except (AmountError, StripeCurrencyError):
+            # The payment says so
             return
-        gateway = payments[0].stripe_own_account.gateway
-        answer = gateway.refunds.retrieve(refund_id)
-        key = (answer.get('metadata') or {}).get(METADATA)
-        for refund in cls.stripe_lock(refunds):
-            if (refund.stripe_refund_id == refund_id
-                    or (key and refund.stripe_idempotency_key == key)):
-                refund.stripe_apply(answer)
+        reason = refund.get('reason')
+        record = cls(
+            payment=payment,
+            amount=amount,
+            reason=reason if reason in dict(cls.reason.selection) else None,
+            state='processing',
+            made_at_stripe=True,
+            stripe_refund_id=refund['id'])
+        if key := (refund.get('metadata') or {}).get(METADATA):
+            # Of a record that is gone since a restore of the database
+            record.stripe_idempotency_key = key
+        record.save()
+        record.stripe_apply(refund)
 
 
 def _utc_now():

@@ -105,6 +105,7 @@ class PaymentState:
     released: the refund that is the release of what was not captured
     at_risk: what is withdrawn by disputes that nobody has decided
     unknown: a word of Stripe that has no meaning here, or None
+    refunds, disputes: all dictionaries of Stripe, None if they are not known
     method_type: of the payment method that was charged
     waits_for: what the payer has still to do elsewhere, a kind of LASTING or
     'other'
@@ -131,6 +132,8 @@ class PaymentState:
     complete: bool = False
     released: Optional[str] = None
     unknown: Optional[str] = None
+    refunds: Optional[list] = None
+    disputes: Optional[list] = None
 
     def __post_init__(self):
         if self.status not in KNOWN:
@@ -277,6 +280,7 @@ class PaymentState:
         for refund in data:
             if refund['status'] not in REFUND_STATUS:
                 self.unknown = 'refund %s' % refund['status']
+        self.refunds = data
         return data
 
     def _is_booked_whole(self, gateway, charge):
@@ -292,6 +296,7 @@ class PaymentState:
 
     def _read_disputes(self, gateway, charge, refunds):
         disputes = list(listed(gateway.disputes.list, charge=charge['id']))
+        self.disputes = disputes
         self.lost, self.at_risk, shown = of_disputes(disputes, refunds)
         if shown:
             self.dispute_reason = shown['reason']

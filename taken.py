@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from .amount import from_stripe
 
-__all__ = ['find_release', 'is_booked_whole', 'of_disputes']
+__all__ = ['find_release', 'is_booked_whole', 'movements', 'of_disputes']
 
 # Since then nothing is refunded when a part is captured, except for requests
 # of an older version of the API
@@ -22,9 +22,9 @@ OPEN = frozenset([
         'needs_response', 'under_review',
         'warning_needs_response', 'warning_under_review'])
 # What is told with the movements of a dispute and is not the disputed money
-OTHER_MONEY = frozenset([
-        'refund', 'refund_failure', 'partial_capture_reversal',
-        'fee', 'network_cost', 'tax'])
+FEES = frozenset(['fee', 'network_cost', 'tax'])
+OTHER_MONEY = FEES | {
+    'refund', 'refund_failure', 'partial_capture_reversal'}
 # Less than that is taken for rounding, or where Stripe does not tell the rates
 # for a change of the rate between the withdrawal and the return
 ROUNDING = Fraction(1, 100)
@@ -114,6 +114,25 @@ def of_disputes(disputes, refunds=()):
         if disputes:
             shown = disputes[0]
     return lost, at_risk, shown
+
+
+def movements(dispute):
+    """Return the currency of the settlement, None if the balance is not moved,
+    what was withdrawn, what was given back and the fees of the dispute."""
+    rows = dispute.get('balance_transactions') or []
+    currencies = {r['currency'] for r in rows}
+    if len(currencies) != 1:
+        return None, 0, 0, 0
+    currency, = currencies
+    amounts = [
+        r['amount'] for r in rows
+        if r.get('reporting_category') not in OTHER_MONEY]
+    fee = sum(r['fee'] for r in rows) - sum(
+        r['amount'] for r in rows
+        if r.get('reporting_category') in FEES)
+    return (
+        currency, -sum(a for a in amounts if a < 0),
+        sum(a for a in amounts if a > 0), fee)
 
 
 def _of_dispute(dispute, refunds):

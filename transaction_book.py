@@ -284,6 +284,16 @@ class BalanceTransaction(metaclass=PoolMeta):
                 where=fields.SQL_OPERATORS['in'](getattr(table, name), ids)
                 & (table.to_match == Literal(True))))
 
+    @classmethod
+    def match_again(cls, name, ids):
+        "Match the lines of the records of the field when the balance is next"
+        table = cls.__table__()
+        cursor = Transaction().connection.cursor()
+        cursor.execute(*table.update(
+                [table.to_match], [True],
+                where=fields.SQL_OPERATORS['in'](getattr(table, name), ids)
+                & (table.line != Null)))
+
 
 def _in(clause, query):
     "Return the clause for those that the boolean clause is true of"

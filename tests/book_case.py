@@ -142,16 +142,18 @@ class BookTestCase(LedgerTestCase):
         Payment = Pool().get('account.payment')
         attempt(Payment.stripe_do_pull, [Payment(payment.id)])
 
-    def sums(self, second=False):
+    def sums(self, second=False, until=None):
         """Return the balance of each account that isn't at zero, by name
 
         second: in the second currency.
+        until: the last date that counts.
         """
         Line = Pool().get('account.move.line')
         names = {i: n for n, i in self.accounts.items()}
         sums = Counter()
         for line in Line.search([
                     ('account', 'in', list(names)),
+                    ('date', '<=', until) if until else (),
                     ]):
             sums[names[line.account.id]] += (
                 line.amount_second_currency or ZERO) if second else (

@@ -179,6 +179,15 @@ class BookCurrencyTestCase(BookTestCase):
         with self.transaction():
             self.assertEqual(
                 self.reload(payment).amount, Decimal('50.00'))
+            refunded = self.charged(Decimal('40.00'))
+            charge = refunded.stripe_charge_id
+        self.world.set(settlement_rates={'eur': 1.2})
+        self.client.refunds.create(charge=charge)
+        # Booked before the payment takes it
+        self.fetch()
+        with self.transaction():
+            self.pull(refunded)
+            self.assertEqual(self.reload(refunded).state, 'failed')
             self.configure(**self.exchange)
         self.fetch()
         with self.transaction():

@@ -73,6 +73,7 @@ class TransactionsTestCase(LedgerTestCase):
             charge = payment.stripe_charge_id
         self.advance(6 * 60)
         self.client.refunds.create(charge=charge, amount=3000)
+        self.advance(60)
         self.fetch()
         with self.transaction():
             # The event may still come

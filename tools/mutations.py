@@ -23,48 +23,6 @@ import mutations_payment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODULE = 'trytond.modules.account_payment_stripe'
-TESTS = [
-    MODULE + '.tests.test_faults.StoryTestCase',
-    MODULE + '.tests.test_answers.AnswersTestCase',
-    MODULE + '.tests.test_faults_events.EventStoryTestCase',
-    MODULE + '.tests.test_restore.RestoreTestCase',
-    MODULE + '.tests.test_restore_edit.RestoreEditTestCase',
-    MODULE + '.tests.test_restore_edit.RestoreAtOnceTestCase',
-    MODULE + '.tests.test_restore_edit.ReplayedTestCase',
-    MODULE + '.tests.test_restore_edit.FormerIntentTestCase',
-    MODULE + '.tests.test_unsure.UnsureTestCase',
-    MODULE + '.tests.test_wrong_keys.WrongKeysTestCase',
-    MODULE + '.tests.test_mail.MailTestCase',
-    MODULE + '.tests.test_dispute.DisputeTestCase',
-    MODULE + '.tests.test_partial_capture.PartialCaptureTestCase',
-    MODULE + '.tests.test_refund_left.RefundLeftTestCase',
-    MODULE + '.tests.test_compare.CompareTestCase',
-    MODULE + '.tests.test_compare.LateEventTestCase',
-    MODULE + '.tests.test_currency.CurrencyTestCase',
-    MODULE + '.tests.test_journal.JournalTestCase',
-    MODULE + '.tests.test_unknown.UnknownTestCase',
-    MODULE + '.tests.test_faults_money.MailStoryTestCase',
-    MODULE + '.tests.test_instructions.InstructionsTestCase',
-    MODULE + '.tests.test_payer.PayerTestCase',
-    MODULE + '.tests.test_transfer.TransferTestCase',
-    MODULE + '.tests.test_secrets.SecretsTestCase',
-    MODULE + '.tests.test_keys.KeysTestCase',
-    MODULE + '.tests.test_inquiry.InquiryTestCase',
-    MODULE + '.tests.test_inquiry.PageTestCase',
-    MODULE + '.tests.test_insert.InsertTestCase',
-    MODULE + '.tests.test_access.ClientMethodsTestCase',
-    MODULE + '.tests.test_customer.CustomerTestCase',
-    MODULE + '.tests.test_customer_owner.OwnerTestCase',
-    MODULE + '.tests.test_customer_setup.SetupTestCase',
-    MODULE + '.tests.test_faults_worlds.WorldStoryTestCase',
-    MODULE + '.tests.test_faults_worlds.AfterwardsStoryTestCase',
-    MODULE + '.tests.test_payment_workflow.WorkflowTestCase',
-    MODULE + '.tests.test_ledger.TransactionsTestCase',
-    MODULE + '.tests.test_book.BookPaymentTestCase',
-    MODULE + '.tests.test_book.BookOtherTestCase',
-    MODULE + '.tests.test_book_currency.BookCurrencyTestCase',
-    MODULE + '.tests.test_book_statement.BookStatementTestCase',
-    ]
 LEFT_OUT = shutil.ignore_patterns(
     '.git', '.cache', '.venv', '__pycache__', '*.egg-info', 'build')
 # Python finds the copy before any other installation of the module
@@ -87,7 +45,8 @@ sys.meta_path.insert(0, Finder)
 '''
 
 # Name: file, (text, replacement) ..., tests that must fail
-MUTATIONS = {**mutations_payment.MUTATIONS, **mutations_ledger.MUTATIONS}
+LISTS = [mutations_payment, mutations_ledger]
+MUTATIONS = {n: m for list_ in LISTS for n, m in list_.MUTATIONS.items()}
 
 
 def mutated(name):
@@ -131,8 +90,9 @@ def prepare(folder, name):
     return copy
 
 
-def run(copy, tests, cache):
-    "Return the exit code and the output of the tests of the copy"
+def run(copy, name, tests, cache):
+    "Return the exit code and the output of the mutation's tests of the copy"
+    cases = next(list_.TESTS for list_ in LISTS if name in list_.MUTATIONS)
     root = copy / 'module'
     start = FINDER % {'module': MODULE, 'root': str(root)} + (
         "\nimport unittest\nunittest.main(module=None)\n")
@@ -141,7 +101,8 @@ def run(copy, tests, cache):
         DB_CACHE=str(cache), PYTHONWARNINGS='ignore',
         PYTHONDONTWRITEBYTECODE='1')
     process = subprocess.run(
-        [sys.executable, '-c', start, '-f', *TESTS,
+        [sys.executable, '-c', start, '-f',
+            *('%s.tests.%s' % (MODULE, c) for c in cases),
             *('-k=*.' + t for t in tests)],
         cwd=root, env=env, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -182,12 +143,18 @@ def main():
         # The sound module passes the same tests, and makes the database
         sound = folder / 'sound'
         shutil.copytree(ROOT, sound / 'module', ignore=LEFT_OUT)
-        tests = sorted({t for n in names for t in MUTATIONS[n][2]})
-        code, output = run(sound, tests, cache)
-        if code or 'Ran %d test' % len(tests) not in output:
-            print(output)
-            print("the tests fail, or are not all there, without any mutation")
-            return 1
+        for list_ in LISTS:
+            ours = [n for n in names if n in list_.MUTATIONS]
+            if not ours:
+                continue
+            tests = sorted({t for n in ours for t in MUTATIONS[n][2]})
+            code, output = run(sound, ours[0], tests, cache)
+            if code or 'Ran %d test' % len(tests) not in output:
+                print(output)
+                print(
+                    "the tests fail, or are not all there, without any "
+                    "mutation")
+                return 1
         print('%-42s %-34s %s' % ('mutation', 'failed', 'because'))
 
         def play(name):
@@ -195,7 +162,8 @@ def main():
             # What the database holds may be mutated too
             database = cache if 'Unique' not in str(
                 MUTATIONS[name][1]) else folder / 'mutated'
-            code, output = run(copies[name], MUTATIONS[name][2], database)
+            code, output = run(
+                copies[name], name, MUTATIONS[name][2], database)
             return name, code, output, time.monotonic() - started
         with ThreadPoolExecutor(args.jobs) as executor:
             for job in as_completed(executor.submit(play, n) for n in names):

@@ -2,8 +2,73 @@
 # this repository contains the full copyright notices and license terms.
 """Mutations of what charges, refunds and keeps secrets."""
 
+# The test cases that hold the tests below
+TESTS = [
+    'test_faults.StoryTestCase',
+    'test_answers.AnswersTestCase',
+    'test_faults_events.EventStoryTestCase',
+    'test_restore.RestoreTestCase',
+    'test_restore_edit.RestoreEditTestCase',
+    'test_restore_edit.RestoreAtOnceTestCase',
+    'test_restore_edit.ReplayedTestCase',
+    'test_restore_edit.FormerIntentTestCase',
+    'test_unsure.UnsureTestCase',
+    'test_wrong_keys.WrongKeysTestCase',
+    'test_mail.MailTestCase',
+    'test_dispute.DisputeTestCase',
+    'test_partial_capture.PartialCaptureTestCase',
+    'test_refund_left.RefundLeftTestCase',
+    'test_compare.CompareTestCase',
+    'test_compare.LateEventTestCase',
+    'test_currency.CurrencyTestCase',
+    'test_journal.JournalTestCase',
+    'test_unknown.UnknownTestCase',
+    'test_faults_money.MailStoryTestCase',
+    'test_instructions.InstructionsTestCase',
+    'test_payer.PayerTestCase',
+    'test_transfer.TransferTestCase',
+    'test_secrets.SecretsTestCase',
+    'test_keys.KeysTestCase',
+    'test_inquiry.InquiryTestCase',
+    'test_inquiry.PageTestCase',
+    'test_insert.InsertTestCase',
+    'test_access.ClientMethodsTestCase',
+    'test_customer.CustomerTestCase',
+    'test_customer_owner.OwnerTestCase',
+    'test_customer_setup.SetupTestCase',
+    'test_faults_worlds.WorldStoryTestCase',
+    'test_faults_worlds.AfterwardsStoryTestCase',
+    'test_payment_workflow.WorkflowTestCase',
+    'test_dispute_record.DisputeRecordTestCase',
+    'test_refund_elsewhere.RefundElsewhereTestCase',
+    ]
+
 # Name: file, (text, replacement) ..., tests that must fail
 MUTATIONS = {
+    'refund what a dispute forbids': ('refund.py', [
+            ("                if not dispute.refundable:",
+                "                if False:")],
+        ['test_forbidden']),
+    'tell of a refund that may be ours': ('refund_create.py', [
+            ("            elif is_told:", "            else:")],
+        ['test_of_earlier']),
+    'tell of a refund that names a record': ('refund_create.py', [
+            ("by_id.get(refund['id']) or by_key.get(key)",
+                "by_id.get(refund['id'])")],
+        ['test_named']),
+    'take the answer that is older': ('refund_create.py', [
+            ("                (r for r in state.refunds or [] if r['id'] == "
+                "answer['id']),\n", "                iter([]),\n")],
+        ['test_gone_on']),
+    'leave a dispute closed': ('dispute.py', [
+            ("                values['closed_at'] = None\n",
+                "                pass\n")],
+        ['test_record_reopened']),
+    'compare no records of disputes': ('account_compare.py', [
+            ("            if (not all(k and k.stripe_is_same(d) "
+                "for k, d in zip(known, ours))\n"
+                "                    or payment", "            if (payment")],
+        ['test_record_compared']),
     'refuse what is unknown (500)': ('gateway.py', [
             ("error.http_status in {400, 402, 404}",
                 "error.http_status in {400, 402, 404, 500}")],
