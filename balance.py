@@ -101,6 +101,15 @@ class Balance(FetchMixin, DeactivableMixin, ModelSQL, ModelView):
             'invisible': ~Eval('fetched_at'),
             },
         help="When the balance was last compared with Stripe.")
+    missing_payments = fields.Function(
+        fields.Integer(
+            "Payments Missing",
+            states={
+                'invisible': ~Eval('missing_payments'),
+                },
+            help="How many payments of the account were paid days ago, and "
+            "have not moved any balance."),
+        'get_missing_payments')
     error_message = fields.Text(
         "Error", readonly=True,
         states={
@@ -130,6 +139,8 @@ class Balance(FetchMixin, DeactivableMixin, ModelSQL, ModelView):
         return super().view_attributes() + [
             ('/tree', 'visual',
                 If(Bool(Eval('error_message')), 'danger', '')),
+            ('/tree/field[@name="missing_payments"]', 'visual',
+                If(Eval('missing_payments', 0) > 0, 'danger', '')),
             ('/tree/field[@name="difference"]', 'visual',
                 If(Bool(Eval('differing')), 'danger', '')),
             ]
@@ -155,6 +166,17 @@ class Balance(FetchMixin, DeactivableMixin, ModelSQL, ModelView):
         if self.stripe_amount is None or self.recorded_amount is None:
             return
         return self.stripe_amount - self.recorded_amount
+
+    @classmethod
+    def get_missing_payments(cls, balances, name):
+        Payment = Pool().get('account.payment')
+        counts = {
+            account: Payment.search([
+                    ('stripe_missing', '=', True),
+                    ('stripe_intent_account', '=', account.id),
+                    ], count=True)
+            for account in {b.stripe_account for b in balances}}
+        return {b.id: counts[b.stripe_account] for b in balances}
 
     @classmethod
     def is_used(cls):

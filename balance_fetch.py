@@ -209,6 +209,7 @@ class _Fetch:
 
     def run(self):
         since = time.monotonic()
+        walked = self._walked()
         read = [
             id_ for id_ in self.ids
             if self.step([id_], self.Balance.fetch_transactions, id_)]
@@ -223,6 +224,9 @@ class _Fetch:
         for id_ in self.ids:
             self.step([id_], self.go_on, id_)
         self.step(read, self.check, read)
+        if walked != self._walked():
+            # Once a day
+            self.step(self.ids, attempt, self.note_missing)
         self.step(self.ids, attempt, self.note, since)
 
     def step(self, ids, func, *args):
@@ -263,6 +267,21 @@ class _Fetch:
         if self.stopped:
             attempt(self._note_errors)
         return False
+
+    def _walked(self):
+        return [b.walked_at for b in self.Balance.browse(self.ids)]
+
+    def note_missing(self):
+        """Keep on the payments if the balances know nothing of their money,
+        if it can be in no other currency."""
+        balances = self.Balance.search([
+                ('stripe_account', '=', self.account_id),
+                ])
+        if balances and all(
+                b.opening_amount is not None and not b.other_currencies
+                for b in balances):
+            self.Payment.stripe_note_missing(
+                balances, self.account.stripe_now)
 
     def _note_errors(self):
         for balance in self.Balance.browse(self.ids):

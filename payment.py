@@ -482,7 +482,8 @@ class Payment(
         "Return the names of the Booleans about what is at Stripe"
         return [
             'stripe_chargeable', 'stripe_capturable', 'stripe_captured',
-            'stripe_live', 'stripe_confirmed', 'stripe_to_mail']
+            'stripe_live', 'stripe_confirmed', 'stripe_to_mail',
+            'stripe_missing']
 
     @property
     def stripe_own_account(self):

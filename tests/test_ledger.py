@@ -91,6 +91,69 @@ class TransactionsTestCase(LedgerTestCase):
         self.assertEqual(self.listed('/v1/payment_intents/' + (
                     payment.stripe_payment_intent_id)), asked + 1)
 
+    def test_missing(self):
+        "Money that no transaction explains after days is shown"
+        with self.transaction():
+            payments = [self.charged() for _ in range(2)]
+            Payment = Pool().get('account.payment')
+            Payment.write(payments, {'date': self.start_date})
+            charges = self.world.objects('charge')
+            row = charges[payments[0].stripe_charge_id]['balance_transaction']
+        self.world.hide_row(row)
+        self.fetch()
+        self.advance(2 * DAY)
+        self.fetch()
+        with self.transaction():
+            self.assertFalse(self.read().missing_payments)
+        self.advance(2 * DAY)
+        self.fetch()
+        with self.transaction():
+            self.assertEqual(self.read().missing_payments, 1)
+            self.assertEqual(
+                [self.reload(p).stripe_missing for p in payments],
+                [True, False])
+            copy, = Payment.copy([Payment(payments[0].id)])
+            self.assertFalse(copy.stripe_missing)
+        self.world.show_row(row)
+        for _ in range(3):
+            self.advance(2 * DAY)
+            self.fetch()
+        with self.transaction():
+            self.assertFalse(self.read().missing_payments)
+
+    def test_missing_elsewhere(self):
+        "Money may be in a currency of which there is no balance"
+        with self.transaction():
+            payment = self.charged()
+            Payment = Pool().get('account.payment')
+            Payment.write([payment], {'date': self.start_date})
+            row = self.world.objects('charge')[
+                payment.stripe_charge_id]['balance_transaction']
+        self.world.hide_row(row)
+        self.world.topup(100, 'eur')
+        for _ in range(2):
+            self.advance(4 * DAY)
+            self.fetch()
+        with self.transaction():
+            self.assertEqual(self.read().other_currencies, 'EUR')
+            self.assertFalse(self.read().missing_payments)
+
+    def test_missing_before(self):
+        "What was paid before the start is in no balance"
+        with self.transaction():
+            payment = self.charged()
+            Payment = Pool().get('account.payment')
+            Payment.write([payment], {
+                    'date': self.start_date - dt.timedelta(days=1)})
+            row = self.world.objects('charge')[
+                payment.stripe_charge_id]['balance_transaction']
+        self.world.hide_row(row)
+        for _ in range(2):
+            self.advance(4 * DAY)
+            self.fetch()
+        with self.transaction():
+            self.assertFalse(self.read().missing_payments)
+
     def test_nothing_new(self):
         "Nothing new costs as many requests and rows however much is known"
         with self.transaction():

@@ -7,6 +7,8 @@ from decimal import Decimal
 
 from trytond.modules.account_payment_stripe.tests.stories.mail import (
     MailInvariants)
+from trytond.modules.account_payment_stripe.tests.stories.records import (
+    RecordInvariants)
 from trytond.modules.account_payment_stripe.tests.stories.stage import (
     DIGITS, EXPONENTS, code_of)
 from trytond.modules.account_payment_stripe.tests.stories.users import (
@@ -20,7 +22,7 @@ SECRETS = re.compile('|'.join([
             *CARDS.values()]))
 
 
-class Invariants(MailInvariants):
+class Invariants(MailInvariants, RecordInvariants):
 
     def _read(self, id_, model='account.payment'):
         with self.stage.transaction():
@@ -166,6 +168,7 @@ class Invariants(MailInvariants):
             self._check_partly(id_)
             if id_ not in stranded:
                 self._check_payment(id_)
+                self._check_records(id_)
         for id_ in self.refunds:
             row = self._read(id_, 'account.payment.stripe.refund')
             if row['payment'] not in stranded:
@@ -293,35 +296,6 @@ class Invariants(MailInvariants):
             and r['status'] == 'succeeded')
         lost = self._lost(movement['charge'])
         return max(movement['amount'] - refunded - lost, 0)
-
-    def _check_refund(self, id_):
-        row = self._read(id_, 'account.payment.stripe.refund')
-        key = row['stripe_idempotency_key']
-        sent = [
-            r for r in self._objects('refund').values()
-            if r['metadata'].get('tryton_refund') == key]
-        told = "refund %s is %s (%s, %s)" % (
-            id_, row['state'], row['amount'], row['stripe_error_message'])
-        if not sent:
-            if row['state'] in {'approved', 'processing'}:
-                self.violation('stuck', "%s, not sent", told)
-            elif row['state'] == 'succeeded':
-                self.violation('wrong amount', "%s, not sent", told)
-            elif row['state'] == 'failed' and not row['stripe_error_message']:
-                self.violation('failed without reason', "%s", told)
-            return
-        refund, = sent
-        state = {
-            'succeeded': 'succeeded', 'failed': 'failed',
-            'canceled': 'failed'}.get(refund['status'], 'processing')
-        if row['state'] != state:
-            self.violation('stuck' if row['state'] == 'processing'
-                else 'wrong amount', "%s, %s at Stripe", told,
-                refund['status'])
-        places = EXPONENTS[refund['currency']]
-        amount = Decimal(refund['amount']).scaleb(-places)
-        if Decimal(str(row['amount'])) != amount:
-            self.violation('wrong amount', "%s, %s at Stripe", told, amount)
 
     def _check_customer(self, id_):
         row = self._read(id_, 'account.payment.stripe.customer')

@@ -27,7 +27,8 @@ MODULE = 'trytond.modules.account_payment_stripe.'
 TIMEOUT = .4
 TABLES = [
     'ir_queue', 'ir_error', 'account_payment_stripe_refund',
-    'account_payment_stripe_event', 'account_payment',
+    'account_payment_stripe_dispute', 'account_payment_stripe_event',
+    'account_payment',
     'account_payment_group', 'account_payment_stripe_customer_fingerprint',
     'account_payment_stripe_customer',
     'account_payment_stripe_customer__history', 'account_payment_journal',
