@@ -16,6 +16,7 @@ from sql import Null
 from sql.aggregate import Count
 
 from trytond import backend, config
+from trytond.exceptions import UserError
 from trytond.model import fields
 from trytond.pool import Pool
 from trytond.tools import grouped_slice
@@ -203,7 +204,12 @@ class Run:
                 time.sleep(0.02)
                 return self._advance(group)
             # One record that fails must not stop the others
-            logger.exception("%s,%s failed", self.Model.__name__, job.id)
+            if isinstance(e, UserError):
+                # Said to who can change it
+                logger.warning(
+                    "%s,%s failed: %s", self.Model.__name__, job.id, e.message)
+            else:
+                logger.exception("%s,%s failed", self.Model.__name__, job.id)
             self.failed += 1
             try:
                 attempt(self._note_error, job.id, e)

@@ -88,6 +88,13 @@ MUTATIONS = {
             ("    if len(currencies) > 1 or not any(currencies):\n",
                 "    if True:\n")],
         ['test_settled_in_company']),
+    'tell of money that may be elsewhere': ('balance_fetch.py', [
+            ("and not b.other_currencies\n", "\n")],
+        ['test_missing_elsewhere']),
+    'tell of money from before the start': ('payment_ledger.py', [
+            ("                        & (table.date >= "
+                "max(b.start_date for b in balances))\n", "")],
+        ['test_missing_before']),
     'forget what cannot be exchanged yet': ('clearing.py', [
             ("                StripeTransaction.match_again('payment', "
                 "[payment.id])\n", "                pass\n")],
