@@ -6,13 +6,12 @@ from contextlib import contextmanager
 
 from sql import Null
 
-from trytond.i18n import gettext
 from trytond.model import ModelView, Workflow, fields
-from trytond.modules.account.exceptions import AccountMissing, JournalMissing
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
 from .payment_state import is_told_by_stripe
+from .reconcile import can_close, is_complete
 
 
 class Payment(metaclass=PoolMeta):
@@ -97,6 +96,15 @@ class Payment(metaclass=PoolMeta):
         Line.reconcile(*to_reconcile)
 
     @property
+    def stripe_open_lines(self):
+        lines = super().stripe_open_lines
+        if self.clearing_move:
+            lines.extend(
+                x for x in self.clearing_move.lines
+                if x.account == self.clearing_account and not x.reconciliation)
+        return lines
+
+    @property
     def clearing_lines(self):
         yield from super().clearing_lines
         yield from self.stripe_clearing_lines
@@ -156,50 +164,13 @@ class Payment(metaclass=PoolMeta):
             lines = [
                 line for line in payment.clearing_lines
                 if not line.reconciliation]
-            if not _is_complete(lines):
+            if not is_complete(lines):
                 continue
-            elif not _can_close(lines, strict):
+            elif not can_close(lines, strict):
                 StripeTransaction.match_again('payment', [payment.id])
             else:
                 to_reconcile.append(lines)
         Line.reconcile(*to_reconcile)
-
-
-def _is_complete(lines):
-    """Return if the lines can be reconciled: their sum is zero, in their
-    second currency if they have the same."""
-    if not lines:
-        return False
-    currencies = {x.second_currency for x in lines}
-    if len(currencies) > 1 or not any(currencies):
-        return not sum(x.debit - x.credit for x in lines)
-    return not sum(x.amount_second_currency for x in lines)
-
-
-def _can_close(lines, strict):
-    """Return if the difference of currencies of the lines can be booked.
-
-    strict: if it raises the UserError of what is missing instead.
-    """
-    if not sum(x.debit - x.credit for x in lines):
-        return True
-    company = lines[0].company
-    Configuration = Pool().get('account.configuration')
-    configuration = Configuration(1)
-    for name, error, message in [
-            ('currency_exchange_journal', JournalMissing,
-                'msg_reconciliation_currency_exchange_journal_missing'),
-            ('currency_exchange_debit_account', AccountMissing,
-                'msg_reconciliation_currency_exchange_debit_account_missing'),
-            ('currency_exchange_credit_account', AccountMissing,
-                'msg_reconciliation_currency_exchange_credit_account_missing'),
-            ]:
-        if not configuration.get_multivalue(name, company=company.id):
-            if strict:
-                raise error(gettext(
-                        'account.' + message, company=company.rec_name))
-            return False
-    return True
 
 
 class Payout(metaclass=PoolMeta):
@@ -261,7 +232,7 @@ class Payout(metaclass=PoolMeta):
             lines = [
                 line for line in payout.transit_lines
                 if not line.reconciliation]
-            if _is_complete(lines) and _can_close(lines, strict=True):
+            if is_complete(lines) and can_close(lines, strict=True):
                 to_reconcile.append(lines)
         Line.reconcile(*to_reconcile)
 

@@ -176,6 +176,14 @@ class StateMixin:
             Dispute.stripe_update(self, state.disputes, at=state.at)
 
     @property
+    def stripe_open_lines(self):
+        """The lines of moves by which the party still owes what is paid, or
+        does not owe it anymore, and which are not reconciled."""
+        return [
+            x for x in ([self.line] if self.line else [])
+            if not x.reconciliation]
+
+    @property
     def stripe_left_amount(self):
         "The Decimal of what is left with the company"
         left = (self.stripe_captured_amount

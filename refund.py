@@ -71,6 +71,12 @@ class Refund(
         states={
             'readonly': Eval('state') != 'draft',
             })
+    origin = fields.Reference(
+        "Origin", selection='get_origin',
+        states={
+            'readonly': Eval('state') != 'draft',
+            'invisible': ~Eval('origin') & (Eval('state') != 'draft'),
+            })
     submitted_by = employee_field(
         "Submitted by",
         states=['submitted', 'approved', 'processing', 'succeeded', 'failed'])
@@ -173,6 +179,16 @@ class Refund(
     def default_state(cls):
         return 'draft'
 
+    @classmethod
+    def _get_origin(cls):
+        "Return the list of the names of the models of the origin"
+        return []
+
+    @classmethod
+    def get_origin(cls):
+        get_name = Pool().get('ir.model').get_name
+        return [(None, '')] + [(m, get_name(m)) for m in cls._get_origin()]
+
     @fields.depends(
         'payment', 'amount', '_parent_payment.id', '_parent_payment.amount',
         '_parent_payment.state')
@@ -181,7 +197,7 @@ class Refund(
                 and (self.payment.id or -1) > 0
                 and self._payment_value('amount') is not None
                 and self.amount is None):
-            left = self._left([self.payment], OPEN)[self.payment.id]
+            left = self.stripe_left([self.payment])[self.payment.id]
             if left > 0:
                 self.amount = left
 
@@ -298,6 +314,12 @@ class Refund(
                             payment=refund.payment.rec_name,
                             dispute=dispute.identifier,
                             state=dispute.state_string))
+
+    @classmethod
+    def stripe_left(cls, payments):
+        """Return the Decimals of what can still be refunded of the payments,
+        by their id."""
+        return cls._left(payments, OPEN)
 
     @classmethod
     def _left(cls, payments, states, without=()):
