@@ -100,8 +100,7 @@ class Payment(metaclass=PoolMeta):
         lines = super().stripe_open_lines
         if self.clearing_move:
             lines.extend(
-                x for x in self.clearing_move.lines
-                if x.account == self.clearing_account and not x.reconciliation)
+                x for x in self.clearing_move.lines if not x.reconciliation)
         return lines
 
     @property

@@ -177,8 +177,8 @@ class StateMixin:
 
     @property
     def stripe_open_lines(self):
-        """The lines of moves by which the party still owes what is paid, or
-        does not owe it anymore, and which are not reconciled."""
+        """The lines of what is paid and of how it is booked that are not
+        reconciled."""
         return [
             x for x in ([self.line] if self.line else [])
             if not x.reconciliation]
