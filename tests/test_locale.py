@@ -52,7 +52,8 @@ class LocaleSourceTestCase(TestCase):
         activate_module(MODULE)
         # Some texts are only there with them
         activate_module([
-                'account_payment_clearing', 'account_statement_rule'])
+                'account_invoice', 'account_payment_clearing',
+                'account_statement_rule'])
 
     @with_transaction()
     def test_languages(self):

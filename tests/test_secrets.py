@@ -18,6 +18,7 @@ SECRET = re.compile(r'secret|token|key|checkout_id|identifier')
 # What is called so and is none
 PUBLIC = {
     (ACCOUNT, 'publishable_key'): "on each page",
+    ('account.payment.stripe.dispute', 'identifier'): "only names a dispute",
     ('account.payment.stripe.event', 'identifier'): "only tells what happened",
     ('account.payment.stripe.pace', 'key'): "a digest, no client has it",
     ('account.payment.stripe.payout', 'identifier'): "only names a payout",

@@ -84,7 +84,7 @@ MUTATIONS = {
             ("            if not line.reconciliation:\n",
                 "            if False:\n")],
         ['test_settled_in_company']),
-    'reconcile by the company only': ('clearing.py', [
+    'reconcile by the company only': ('reconcile.py', [
             ("    if len(currencies) > 1 or not any(currencies):\n",
                 "    if True:\n")],
         ['test_settled_in_company']),
@@ -99,7 +99,7 @@ MUTATIONS = {
             ("                StripeTransaction.match_again('payment', "
                 "[payment.id])\n", "                pass\n")],
         ['test_no_exchange']),
-    'fail without exchange accounts': ('clearing.py', [
+    'fail without exchange accounts': ('reconcile.py', [
             ("            return False\n    return True",
                 "            return True\n    return True")],
         ['test_no_exchange']),
