@@ -32,6 +32,7 @@ versions:
 
 faults: $(VENV)/installed
 	@$(BIN)/python tools/faults.py $(N)
+	@$(BIN)/python tools/faults.py --ledger $$(( $(or $(N),200) / 20 ))
 
 mutations: $(VENV)/installed
 	@$(BIN)/python tools/mutations.py

@@ -283,9 +283,6 @@ class CompareMixin:
         known = payment.stripe_refunded_amount
         if known is None or not payment.stripe_state_at:
             return True
-        if any(r['created'] > to_timestamp(payment.stripe_state_at)
-                for r in refunds.values()):
-            return True
         sum_ = from_stripe(sum(
                 r['amount'] for r in refunds.values()
                 if r['status'] == 'succeeded'), payment.currency.code)

@@ -18,6 +18,7 @@ from trytond.transaction import Transaction
 
 from .amount import digits_of
 from .balance_fetch import FetchMixin
+from .convert import from_timestamp
 
 # What the amounts depend on
 FIXED = ['company', 'stripe_account', 'currency', 'start_date']
@@ -49,6 +50,14 @@ class Balance(FetchMixin, DeactivableMixin, ModelSQL, ModelView):
         "Opening", currency='currency', digits=(16, Eval('digits', 2)),
         readonly=True,
         help="What the balance at Stripe was on the start date.")
+    opened_at = fields.Timestamp(
+        "Opened at", readonly=True,
+        help="When Stripe told the balance of which the opening is the rest.")
+    late_amount = Monetary(
+        "Late", currency='currency', digits=(16, Eval('digits', 2)),
+        readonly=True,
+        help="The net of what had moved the balance before the opening was "
+        "known and was listed later.")
     stripe_amount = Monetary(
         "At Stripe", currency='currency', digits=(16, Eval('digits', 2)),
         readonly=True,
@@ -192,7 +201,8 @@ class Balance(FetchMixin, DeactivableMixin, ModelSQL, ModelView):
     def copy(cls, balances, default=None):
         default = default.copy() if default is not None else {}
         for name in [
-                'opening_amount', 'stripe_amount', 'recorded_amount',
+                'opening_amount', 'opened_at', 'late_amount',
+                'stripe_amount', 'recorded_amount',
                 'last_transaction', 'walk_newest', 'walk_oldest', 'walked_at',
                 'payouts_at', 'fetched_at', 'error_message',
                 'other_currencies']:
@@ -268,18 +278,28 @@ class Balance(FetchMixin, DeactivableMixin, ModelSQL, ModelView):
             self.opening_amount is not None
             and self.opening_amount + self.sum_net() == stripe_amount)
 
-    def compare(self, stripe_amount):
+    def compare(self, stripe_amount, at=None):
         """Keep the Decimal that Stripe tells and what is recorded.
 
+        at: the Moment at which it was so.
         The first time the rest becomes the opening, so that nothing must have
-        moved between the reading of the transactions and of the balance.
+        moved between the reading of the transactions and of the balance. What
+        Stripe counted then and listed later is taken off it.
         """
         sum_ = self.sum_net()
-        opening = self.opening_amount
+        opening, opened_at = self.opening_amount, self.opened_at
+        late = self.late_amount
         if opening is None:
             opening = stripe_amount - sum_
+            opened_at = from_timestamp(at.first) if at else None
+        elif late and stripe_amount - (opening + sum_) == -late:
+            opening -= late
+        if opening + sum_ == stripe_amount:
+            late = None
         values = {
             'opening_amount': opening,
+            'opened_at': opened_at,
+            'late_amount': late,
             'stripe_amount': stripe_amount,
             'recorded_amount': opening + sum_,
             # They are not read at one instant
@@ -288,6 +308,20 @@ class Balance(FetchMixin, DeactivableMixin, ModelSQL, ModelView):
             }
         self.__class__.write([self], {
                 n: v for n, v in values.items() if getattr(self, n) != v})
+
+    def note_late(self, transactions):
+        """Keep the net of the new transactions that had moved the balance
+        before the opening was known."""
+        if not self.opened_at:
+            return
+        late = sum(
+            t.net for t in transactions
+            if t.created <= self.opened_at
+            and t.date >= self.start_date
+            and t.balance_type == 'payments')
+        if late:
+            self.__class__.write([self], {
+                    'late_amount': (self.late_amount or 0) + late})
 
 
 def rounded(value, digits):

@@ -371,7 +371,7 @@ class _Fetch:
         at = self.account.gateway.answered_at
         for balance in self.Balance.browse(ids):
             if quiet or balance.opening_amount is not None:
-                balance.compare(self._amount(balance, amounts))
+                balance.compare(self._amount(balance, amounts), at)
             values = {'other_currencies': others}
             if at:
                 values['fetched_at'] = from_timestamp(at.last)

@@ -204,6 +204,7 @@ class BalanceTransaction(BalancePartMixin, ModelSQL, ModelView):
             cursor.execute(*table.update(
                     [table.payout], [payout_id],
                     where=of_rows & (table.payout == Null)))
+        balance.note_late(new)
         insert(new)
         return len(new)
 

@@ -236,7 +236,8 @@ class BalanceTransaction(metaclass=PoolMeta):
         """
         Currency = Pool().get('currency.currency')
         amount = None
-        if self.original_currency == currency:
+        original = self.original_currency
+        if original and original.code.upper() == currency.code.upper():
             amount = self.original_amount
         elif self.refund:
             amount = self.refund.amount

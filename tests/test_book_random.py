@@ -155,7 +155,12 @@ class BookRandomTestCase(StoryMixin, BookTestCase):
                 disputed = (
                     payment.stripe_disputed_amount or payment.state
                     == 'processing')
-                if lines and not disputed:
+                # By a refund and a dispute of the same money
+                more = (
+                    (payment.stripe_refunded_amount or 0)
+                    + (payment.stripe_lost_amount or 0)
+                    > (payment.stripe_captured_amount or 0))
+                if lines and not disputed and not more:
                     self.fail((payment, payment.state, payment.amount, [
                                 (x.debit, x.credit) for x in lines]))
 

@@ -222,6 +222,51 @@ class TransactionsTestCase(LedgerTestCase):
             self.check()
             self.assertEqual(len(self.transactions()), 1)
 
+    def test_late_opening(self):
+        "What Stripe counted for the opening and listed later is taken off it"
+        self.world.topup(500, self.code)
+        late = self.world.fee(30, self.code)
+        newest = self.world.fee(20, self.code)
+        self.world.hide_row(late['id'])
+        # It stops before the comparison
+        self.simulator.faults.add('503', 'GET /v1/balance')
+        self.fetch()
+        self.simulator.faults.clear()
+        with self.transaction():
+            self.assertEqual(self.read().last_transaction, newest['id'])
+        # It is listed where it belongs: behind what was read
+        self.world.show_row(late['id'])
+        self.advance(60)
+        self.fetch()
+        with self.transaction():
+            self.assertEqual(self.read().opening_amount, Decimal('-0.30'))
+        self.advance()
+        self.fetch()
+        with self.transaction():
+            balance = self.read()
+            self.assertEqual(balance.opening_amount, 0)
+            self.assertEqual(balance.difference, 0)
+            self.assertIsNone(balance.late_amount)
+            self.check()
+
+    def test_late_counted(self):
+        "What Stripe lists late and counts since then was not in the opening"
+        self.world.topup(500, self.code)
+        late = self.world.fee(30, self.code)
+        self.world.hide_row(late['id'])
+        self.advance(60)
+        self.fetch()
+        self.world.show_row(late['id'])
+        self.world.fee(40, self.code)
+        self.advance()
+        self.fetch()
+        with self.transaction():
+            balance = self.read()
+            self.assertEqual(balance.opening_amount, 0)
+            self.assertEqual(balance.difference, 0)
+            self.assertIsNone(balance.late_amount)
+            self.check()
+
     def test_late(self):
         "A transaction that is listed late is found within a day"
         self.world.topup(100, self.code)

@@ -29,6 +29,7 @@ class StoryMixin:
     def begin(self, seed):
         "Return a story whose account at Stripe is the one of the test"
         story = Story(self, seed)
+        story.listed = self.listed
         self.world = story.account
         self.client = StripeClient(
             self.world.secret_key, self.simulator.url)
@@ -43,6 +44,10 @@ class StoryMixin:
             self.account = account.id
             self.balances = self.create_balances()
         return story
+
+    def listed(self):
+        with self.transaction():
+            return {t.identifier for t in self.transactions()}
 
     def create_balances(self):
         return [self.create_balance(c).id for c in ['eur', 'gbp']]

@@ -201,6 +201,14 @@ class RefundElsewhereTestCase(StripeTestCase):
             self.assertEqual(
                 Pool().get('account.payment')(self.payment).amount,
                 Decimal(27))
+        with self.transaction():
+            # As if it had been refunded before the update
+            table = Pool().get(REFUND).__table__()
+            self.cursor().execute(*table.delete(
+                    where=table.payment == self.payment))
+        self.fetch(days=1)
+        with self.transaction():
+            self.assertEqual(len(self.records()), 2)
         self.fetch(days=1)
         self.assertFalse([
                 r for r in self.requests('GET')

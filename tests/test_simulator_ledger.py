@@ -37,6 +37,10 @@ class Story:
             fee_tax=self.random.choice([0, 20]),
             fees_apart=self.random.random() < .3)
 
+    def listed(self):
+        "Return the ids of the rows that somebody has read"
+        return set()
+
     def some(self, kind, keep=lambda row: True):
         rows = [
             r for r in self.account.objects(kind).values() if keep(r)]
@@ -86,7 +90,10 @@ class Story:
                 id = self.some('payout', lambda r: not r['automatic'])
                 id and client.payouts.cancel(id)
             elif step == 'hide':
-                id = self.some('balance_transaction')
+                # What was listed once stays listed
+                listed = self.listed()
+                id = self.some(
+                    'balance_transaction', lambda r: r['id'] not in listed)
                 account.hide_row(id)
                 self.hidden.append(id)
             elif step == 'show':

@@ -2,16 +2,21 @@
 # this repository contains the full copyright notices and license terms.
 """Play random schedules of payments and faults and check the invariants.
 
-    python tools/faults.py [-s SEED] [-j JOBS] [N]
+    python tools/faults.py [-s SEED] [-j JOBS] [--ledger] [N]
 
 Prints for each fault how many of the schedules hit it, and how many ended
 with money doubled or lost, a payment failed though it is charged, a payment
 that is stuck or one with a wrong amount.
+
+With --ledger the schedules are of Stripe's balance and of who books it, with
+crashes between commits. After each the balances and the books must be as at
+Stripe, each transaction booked once, and what is paid reconciled.
 """
 import argparse
 import json
 import os
 import queue
+import random
 import shutil
 import subprocess
 import sys
@@ -19,6 +24,7 @@ import tempfile
 import threading
 import time
 import traceback
+import unittest
 
 CHUNK = 50
 KINDS = [
@@ -27,12 +33,14 @@ KINDS = [
 _stage = None
 
 
-def start(cache):
+def start(cache, ledger):
     "Prepare the process"
     global _stage
     os.environ['TRYTOND_DATABASE__URI'] = 'sqlite://'
     os.environ['DB_NAME'] = ':memory:'
     os.environ['DB_CACHE'] = cache
+    if ledger:
+        return
     from trytond.modules.account_payment_stripe.tests.stories import machine
     _stage = machine.Stage()
 
@@ -52,6 +60,30 @@ def play(number, seed):
             broken.append((
                     _kind(e), sorted(_faults(results)), _text(e)))
     return results.schedules, results.hits, broken
+
+
+def play_ledger(number, seed):
+    """Return the schedules, those with each step and what was broken, of the
+    balance"""
+    from trytond.modules.account_payment_stripe.tests.test_book_random import (
+        FETCHES, OURS, STEPS, BookRandomTestCase)
+    hits, broken = {}, []
+    for i in range(number):
+        choose = random.Random(seed + i)
+        steps = [
+            choose.choice([*STEPS, *FETCHES, *OURS, *OURS])
+            for _ in range(choose.randrange(15, 60))]
+
+        class Story(BookRandomTestCase):
+            def runTest(self):
+                self.play(steps, seed + i)
+        result = unittest.TestResult()
+        unittest.TestSuite([Story()]).run(result)
+        for _, text in result.errors + result.failures:
+            broken.append(('other', sorted(set(steps)), text))
+        for name in set(steps):
+            hits[name] = hits.get(name, 0) + 1
+    return number, hits, broken
 
 
 def _violation(error):
@@ -77,11 +109,12 @@ def _faults(results):
     return [n for n, hit in results.last.items() if hit]
 
 
-def work(cache, number, seed):
+def work(cache, number, seed, ledger):
     "Play the number of schedules and print a line of JSON for each chunk"
-    start(cache)
-    for i in range(0, number, CHUNK):
-        print(json.dumps(play(min(CHUNK, number - i), seed + i)), flush=True)
+    start(cache, ledger)
+    func, chunk = (play_ledger, 5) if ledger else (play, CHUNK)
+    for i in range(0, number, chunk):
+        print(json.dumps(func(min(chunk, number - i), seed + i)), flush=True)
 
 
 def main():
@@ -90,10 +123,13 @@ def main():
     parser.add_argument('-s', '--seed', type=int, default=0)
     parser.add_argument(
         '-j', '--jobs', type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        '--ledger', action='store_true',
+        help="of Stripe's balance and who books it")
     parser.add_argument('--work', metavar='CACHE', help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
-        return work(args.work, args.number, args.seed)
+        return work(args.work, args.number, args.seed, args.ledger)
     started = time.monotonic()
     cache = tempfile.mkdtemp(prefix='stripe-faults-')
     schedules, hits, broken, failed = 0, {}, [], 0
@@ -102,7 +138,8 @@ def main():
     def run(number, seed):
         with subprocess.Popen(
                 [sys.executable, __file__, '--work', cache,
-                    '-s', str(seed), str(number)],
+                    '-s', str(seed), str(number),
+                    *(['--ledger'] if args.ledger else [])],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 text=True) as process:
             for line in process.stdout:

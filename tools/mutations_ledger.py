@@ -88,6 +88,13 @@ MUTATIONS = {
             ("    if len(currencies) > 1 or not any(currencies):\n",
                 "    if True:\n")],
         ['test_settled_in_company']),
+    'leave in the opening what is late': ('balance.py', [
+            ("            opening -= late\n", "            pass\n")],
+        ['test_late_opening']),
+    'take off the opening what came later': ('balance.py', [
+            ("elif late and stripe_amount - (opening + sum_) == -late:",
+                "elif late:")],
+        ['test_late_counted']),
     'tell of money that may be elsewhere': ('balance_fetch.py', [
             ("and not b.other_currencies\n", "\n")],
         ['test_missing_elsewhere']),
