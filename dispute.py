@@ -79,7 +79,7 @@ class Dispute(PaymentPartMixin, ModelSQL, ModelView):
             (UNKNOWN, "Unknown"),
             ], "State", readonly=True, required=True, sort=False)
     state_string = state.translated('state')
-    answer_until = fields.Timestamp(
+    answer_until = fields.DateTime(
         "Answer until", readonly=True,
         states={
             'invisible': ~Eval('answer_until'),
@@ -91,8 +91,8 @@ class Dispute(PaymentPartMixin, ModelSQL, ModelView):
     refundable = fields.Boolean(
         "Refundable", readonly=True,
         help="If Stripe still allows to refund the payment.")
-    opened_at = fields.Timestamp("Opened at", readonly=True)
-    closed_at = fields.Timestamp(
+    opened_at = fields.DateTime("Opened at", readonly=True)
+    closed_at = fields.DateTime(
         "Closed at", readonly=True,
         states={
             'invisible': ~Eval('closed_at'),
