@@ -117,7 +117,6 @@ class Dispute(PaymentPartMixin, ModelSQL, ModelView):
     @classmethod
     def __setup__(cls):
         super().__setup__()
-        cls.__access__.add('payment')
         t = cls.__table__()
         cls._sql_constraints = [
             ('identifier_unique', Unique(t, t.payment, t.identifier),
