@@ -285,13 +285,16 @@ class Account(
 
     @property
     def is_behind(self):
-        "If the events have not been read for long"
+        "If the events have not been read for long, or nobody can tell"
         if not self.fetched_at:
             # There is nothing to forget of a new account
-            return dt.datetime.now() - self.create_date > PAUSE
-        # The date is one of Stripe's clock
-        now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
-        return now - self.fetched_at > PAUSE
+            age = dt.datetime.now() - self.create_date
+        else:
+            # The date is one of Stripe's clock
+            now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
+            age = now - self.fetched_at
+        # The clock of the server may have been set back
+        return not -PAUSE <= age <= PAUSE
 
     @classmethod
     def fetch_events(cls, accounts=None):

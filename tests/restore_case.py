@@ -15,6 +15,9 @@ from .case import DAY, StripeTestCase
 class RestoreCase(StripeTestCase):
     "A database that is restored from a backup of two days ago"
 
+    # How far the clock of the server has been set back since the backup
+    set_back = dt.timedelta()
+
     def backup(self, record, days=2):
         "Return what restores the record as it is, of so many days ago"
         table = Table(record.__table__()._name)
@@ -23,7 +26,9 @@ class RestoreCase(StripeTestCase):
         row = dict(zip((d[0] for d in cursor.description), cursor.fetchone()))
         for name in ['create_date', 'fetched_at']:
             if name in row:
-                row[name] = dt.datetime.now() - dt.timedelta(days=days)
+                row[name] = (
+                    dt.datetime.now() - dt.timedelta(days=days)
+                    + self.set_back)
 
         def restore():
             with self.transaction() as transaction:

@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """A database that is restored from a backup, and then used."""
+import datetime as dt
 from decimal import Decimal
 
 from trytond.modules.account_payment_stripe.exceptions import (
@@ -154,6 +155,45 @@ class RestoreEditTestCase(RestoreCase):
             self.assertEqual(self.reload(payment).amount, Decimal('22.00'))
         self.assertEqual(
             [m['amount'] for m in self.world.ledger()], [4200, -2000])
+
+
+class SetBackTestCase(RestoreCase):
+    "Test the clock of the server may be set back"
+
+    set_back = dt.timedelta(days=400)
+
+    def open_tab(self):
+        "Return a payment that is restored, and the intent of its open page"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment, restore = self.submitted()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        restore()
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertIsNone(payment.stripe_payment_intent_id)
+        return payment, intent
+
+    def assertFound(self, payment, intent):
+        with self.transaction():
+            payment = self.reload(payment)
+            payment.stripe_checkout([payment])
+            self.assertEqual(payment.stripe_payment_intent_id, intent)
+
+    def test_page_set_back(self):
+        "Test the page that is still open is found"
+        self.assertFound(*self.open_tab())
+
+    def test_page_set_back_of_new_account(self):
+        "Test it is found if no events have ever been read"
+        payment, intent = self.open_tab()
+        with self.transaction():
+            Account = Pool().get('account.payment.stripe.account')
+            account = Account(self.account)
+            account.fetched_at = None
+            account.save()
+        self.assertFound(payment, intent)
 
 
 class RestoreAtOnceTestCase(RestoreEditTestCase):

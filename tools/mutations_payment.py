@@ -9,6 +9,7 @@ TESTS = [
     'test_faults_events.EventStoryTestCase',
     'test_restore.RestoreTestCase',
     'test_restore_edit.RestoreEditTestCase',
+    'test_restore_edit.SetBackTestCase',
     'test_restore_edit.RestoreAtOnceTestCase',
     'test_restore_edit.ReplayedTestCase',
     'test_restore_edit.FormerIntentTestCase',
@@ -233,6 +234,15 @@ MUTATIONS = {
             ("        return account.is_behind or bool(",
                 "        return False and bool(")],
         ['test_charged', 'test_processed_again']),
+    'trust a clock that was set back': ('account.py', [
+            ("        return not -PAUSE <= age <= PAUSE",
+                "        return age > PAUSE")],
+        ['test_page_set_back']),
+    'trust a clock that was set back, without events': (
+        'payment_restore.py', [
+            ("            return not -ZONES <= age <= KEPT - ZONES",
+                "            return age > KEPT - ZONES")],
+        ['test_page_set_back_of_new_account']),
     'ignore the events of what it forgot': ('payment_restore.py', [
             ("        if not _is_used(intent):\n            return []\n",
                 "        return []\n")],
