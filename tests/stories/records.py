@@ -51,6 +51,10 @@ class RecordInvariants:
                 or charge['currency'] != code_of(self.currency_of(id_))):
             # Nothing is known, or something does not fit
             return
+        intent = self._objects('payment_intent').get(charge['payment_intent'])
+        if intent and not intent['amount_received']:
+            # It has bounced, so that nothing is left to be disputed
+            return
         if charge['amount'] == charge['amount_captured']:
             # Else one may be the release of the rest, which is no refund
             self._check_told(
