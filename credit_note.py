@@ -7,11 +7,13 @@ from trytond.modules.account_payment.exceptions import PaymentValidationError
 from trytond.modules.currency.fields import Monetary
 from trytond.pool import Pool, PoolMeta
 from trytond.pyson import Eval
+from trytond.transaction import Transaction
 from trytond.wizard import (
     Button, StateAction, StateTransition, StateView, Wizard)
 
 from .reconcile import can_close, is_complete
 from .refund import OPEN
+from .store import touch
 
 # The states of refunds that count for a credit note
 COUNTED = [*OPEN, 'succeeded']
@@ -96,7 +98,6 @@ class Invoice(metaclass=PoolMeta):
         """Reconcile the credit notes with the lines that their refunds opened
         again, as far as their sum is zero."""
         Line = Pool().get('account.move.line')
-        to_reconcile = []
         for invoice in cls.browse(invoices):
             lines = {x for x in invoice.lines_to_pay if not x.reconciliation}
             if not lines:
@@ -115,8 +116,9 @@ class Invoice(metaclass=PoolMeta):
             if (len({x.party for x in lines}) == 1
                     and is_complete(lines)
                     and can_close(lines, strict=False)):
-                to_reconcile.append(lines)
-        Line.reconcile(*to_reconcile)
+                # What Stripe tells comes without a company
+                with Transaction().set_context(company=invoice.company.id):
+                    Line.reconcile(lines)
 
 
 class RefundStart(ModelView):
@@ -187,11 +189,7 @@ class RefundWizard(Wizard):
         invoice = self.record
         amount = invoice.stripe_refundable_amount
         payments = invoice.stripe_payments_credited
-        proposed = Refund.search([
-                ('payment', 'in', [p.id for p in payments]),
-                ('origin', '=', None),
-                ('state', 'in', COUNTED),
-                ], order=[('id', 'DESC')])
+        proposed = self._propose(payments)
         if not amount:
             raise PaymentValidationError(gettext(
                     'account_payment_stripe.msg_credit_note_nothing',
@@ -221,11 +219,29 @@ class RefundWizard(Wizard):
             'payments': rows,
             }
 
+    @staticmethod
+    def _propose(payments):
+        "Return the refunds of the payments that are for no credit note yet"
+        return Pool().get('account.payment.stripe.refund').search([
+                ('payment', 'in', [p.id for p in payments]),
+                ('origin', '=', None),
+                ('state', 'in', COUNTED),
+                ], order=[('id', 'DESC')])
+
     def transition_refund(self):
         Refund = Pool().get('account.payment.stripe.refund')
         invoice = self.record
-        amounts = [p.amount for p in self.start.payments if p.amount]
-        total = sum(amounts) + sum(r.amount for r in self.start.refunds)
+        # The same credit note may be refunded by somebody else just now
+        touch(invoice.__class__, [invoice])
+        rows = [p for p in self.start.payments if p.amount]
+        payments = invoice.stripe_payments_credited
+        # The client may send others than it was told
+        if not ({r.payment for r in rows} <= set(payments)
+                and set(self.start.refunds) <= set(self._propose(payments))):
+            raise PaymentValidationError(gettext(
+                    'account_payment_stripe.msg_credit_note_no_payment',
+                    invoice=invoice.rec_name))
+        total = sum(x.amount for x in [*rows, *self.start.refunds])
         if total > invoice.stripe_refundable_amount:
             raise PaymentValidationError(gettext(
                     'account_payment_stripe.msg_credit_note_amount',
@@ -237,7 +253,7 @@ class RefundWizard(Wizard):
                     'amount': p.amount,
                     'reason': 'requested_by_customer',
                     'origin': str(invoice),
-                    } for p in self.start.payments if p.amount])
+                    } for p in rows])
         Refund.submit(refunds)
         Refund.__queue__.stripe_reconcile(
             [r for r in made if r.state == 'succeeded'])

@@ -108,6 +108,7 @@ class Dispute(PaymentPartMixin, ModelSQL, ModelView):
         "Given Back", "What Stripe gave back to the balance.")
     fee = _moved(
         "Fee", "What Stripe charges for the dispute.")
+    live = fields.Boolean("In Live Mode", readonly=True)
     url = fields.Function(
         fields.Char(
             "Page at Stripe",
@@ -158,7 +159,7 @@ class Dispute(PaymentPartMixin, ModelSQL, ModelView):
 
     def get_url(self, name):
         return DASHBOARD % (
-            '' if self.payment.stripe_live else 'test/', self.identifier)
+            '' if self.live else 'test/', self.identifier)
 
     @classmethod
     def stripe_update(cls, payment, disputes, at=None):
@@ -224,6 +225,7 @@ class Dispute(PaymentPartMixin, ModelSQL, ModelView):
             'state': state,
             'answer_until': (
                 from_timestamp(due) if due and state in TO_ANSWER else None),
+            'live': bool(dispute.get('livemode')),
             'answered': bool(evidence.get('submission_count')),
             'refundable': bool(dispute.get('is_charge_refundable')),
             'opened_at': from_timestamp(dispute['created']),

@@ -21,6 +21,7 @@ from .payment_part import PaymentPartMixin
 from .record_amount import AmountMixin, stripe_amount
 from .refund_create import CreateMixin
 from .retry import RetryMixin
+from .store import touch
 
 # The types of payment method without a refund of their own, so that Stripe
 # asks the payer by e-mail for a bank account
@@ -351,13 +352,7 @@ class Refund(
         Payment = pool.get('account.payment')
         payments = Payment.stripe_lock(
             sorted({r.payment for r in refunds}, key=int))
-        # Changed, or another transaction that has begun before would not see
-        # these refunds, though it waits for the lock
-        table = Payment.__table__()
-        Transaction().connection.cursor().execute(*table.update(
-                [table.id], [table.id],
-                where=fields.SQL_OPERATORS['in'](
-                    table.id, [p.id for p in payments])))
+        touch(Payment, payments)
         left = cls._left(payments, states, without=refunds)
         for refund in refunds:
             payment = refund.payment

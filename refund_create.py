@@ -305,23 +305,32 @@ class CreateMixin:
         by_id = {r.stripe_refund_id: r for r in records if r.stripe_refund_id}
         by_key = {
             r.stripe_idempotency_key: r for r in records
-            if r.stripe_idempotency_key}
+            # Of two that Stripe made for a record it is the first
+            if r.stripe_idempotency_key and not r.stripe_refund_id}
+        keys = {r.stripe_idempotency_key for r in records}
         # One of the earlier version names no record, and may be any of these
         is_told = not any(
             r.stripe_is_of_earlier and r.stripe_is_carried
             and not r.stripe_refund_id for r in records)
         for refund in refunds:
             key = (refund.get('metadata') or {}).get(METADATA)
-            record = by_id.get(refund['id']) or by_key.get(key)
+            record = by_id.get(refund['id']) or by_key.pop(key, None)
             if record:
                 if record.state != 'draft':
                     record.stripe_apply(refund)
             elif is_told:
-                cls._stripe_make(payment, refund)
+                cls._stripe_make(
+                    payment, refund,
+                    # Of a record that is gone since a restore of the database
+                    key if key not in keys else None)
 
     @classmethod
-    def _stripe_make(cls, payment, refund):
-        "Make the record of the dictionary of a refund that was made elsewhere"
+    def _stripe_make(cls, payment, refund, key=None):
+        """Make the record of the dictionary of a refund that was made
+        elsewhere.
+
+        key: of the record that it was.
+        """
         try:
             payment.stripe_check_currency(refund['currency'].upper())
             amount = from_stripe(
@@ -338,8 +347,7 @@ class CreateMixin:
             state='processing',
             made_at_stripe=True,
             stripe_refund_id=refund['id'])
-        if key := (refund.get('metadata') or {}).get(METADATA):
-            # Of a record that is gone since a restore of the database
+        if key:
             record.stripe_idempotency_key = key
         record.save()
         record.stripe_apply(refund)

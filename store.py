@@ -23,7 +23,7 @@ from trytond.transaction import Transaction, without_check_access
 from .amount import exact
 from .convert import UNKNOWN, one_line
 
-__all__ = ['insert', 'insert_log', 'update']
+__all__ = ['insert', 'insert_log', 'touch', 'update']
 
 
 def update(record, values):
@@ -117,6 +117,19 @@ def insert_log():
     log = Transaction().log_records
     insert(log)
     log.clear()
+
+
+def touch(cls, records):
+    """Change the rows of the records to what they are.
+
+    Another transaction, which has begun before and waits for them, would not
+    see what follows from them here: it conflicts instead.
+    """
+    table = cls.__table__()
+    Transaction().connection.cursor().execute(*table.update(
+            [table.id], [table.id],
+            where=fields.SQL_OPERATORS['in'](
+                table.id, [r.id for r in records])))
 
 
 def _needs_orm(cls, names):

@@ -152,6 +152,31 @@ class RefundElsewhereTestCase(StripeTestCase):
             self.assertEqual(record.state, 'succeeded')
         self.assertEqual(len(self.world.objects('refund')), 1)
 
+    def test_named_twice(self):
+        "Test of two refunds of a key each has its own record"
+        with self.transaction():
+            Refund = Pool().get(REFUND)
+            refund = self.make()
+            Refund.submit([refund])
+            Refund.approve([refund])
+            key = refund.stripe_idempotency_key
+        with self.transaction():
+            first = self.records()[0].stripe_refund_id
+            self.assertTrue(first)
+        # What Stripe completed after it had answered an error
+        second = self.client.refunds.create(
+            charge=self.charge, amount=500, metadata={'tryton_refund': key})
+        for _ in range(2):
+            self.fetch()
+            with self.transaction():
+                Payment = Pool().get('account.payment')
+                Payment.stripe_do_pull([Payment(self.payment)])
+        with self.transaction():
+            self.assertEqual([
+                    (r.stripe_refund_id, r.made_at_stripe)
+                    for r in self.records()], [
+                    (first, False), (second.id, True)])
+
     def test_named_gone(self):
         "Test a record that a restore took away comes back with its key"
         self.client.refunds.create(

@@ -53,8 +53,13 @@ MUTATIONS = {
     'tell of a refund that may be ours': ('refund_create.py', [
             ("            elif is_told:", "            else:")],
         ['test_of_earlier']),
+    'take another refund of the same key': ('refund_create.py', [
+            ("            if r.stripe_idempotency_key and not "
+                "r.stripe_refund_id}",
+                "            if r.stripe_idempotency_key}")],
+        ['test_named_twice']),
     'tell of a refund that names a record': ('refund_create.py', [
-            ("by_id.get(refund['id']) or by_key.get(key)",
+            ("by_id.get(refund['id']) or by_key.pop(key, None)",
                 "by_id.get(refund['id'])")],
         ['test_named']),
     'take the answer that is older': ('refund_create.py', [
