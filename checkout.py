@@ -1,36 +1,23 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """What payments and customers share of the checkout page."""
-
 from trytond.i18n import gettext
 from trytond.model import ModelView, fields
-from trytond.pool import Pool
 from trytond.report import Report
-from trytond.transaction import Transaction, without_check_access
+from trytond.transaction import Transaction
 
-from .convert import is_key, new_key
+from .address import AddressMixin
 from .error import failure_message
 from .exceptions import StripeError
 from .gateway import StripeFailure
-from .secret import Secret
-
-MODULE = 'account_payment_stripe'
 
 
-class CheckoutMixin:
+class CheckoutMixin(AddressMixin):
     __slots__ = ()
 
     stripe_checkout_needed = fields.Function(
         fields.Boolean("Stripe Checkout Needed"),
         'on_change_with_stripe_checkout_needed')
-    stripe_checkout_id = Secret(
-        "Stripe Checkout ID", readonly=True, strip=False)
-
-    @classmethod
-    def copy(cls, records, default=None):
-        default = default.copy() if default is not None else {}
-        default.setdefault('stripe_checkout_id')
-        return super().copy(records, default=default)
 
     @classmethod
     @ModelView.button_action('account_payment_stripe.url_checkout')
@@ -42,7 +29,7 @@ class CheckoutMixin:
         url = None
         for record in cls.stripe_lock(records):
             record.stripe_ensure_intent()
-            record.stripe_store(stripe_checkout_id=new_key())
+            record.stripe_keep_address()
             url = url or record.stripe_checkout_url
         return {
             'url': url,
@@ -93,35 +80,6 @@ class CheckoutMixin:
         "The language, an ir.lang, of the party or None"
         raise NotImplementedError
 
-    @property
-    def stripe_checkout_url(self):
-        "The URL of the page, empty if it has not been opened"
-        return self._stripe_checkout_url('checkout')
-
-    @property
-    def stripe_return_url(self):
-        "The URL to which Stripe sends the payer back"
-        return self._stripe_checkout_url('checkout_end')
-
-    # Whatever the user may read
-    @without_check_access
-    def _stripe_checkout_url(self, endpoint):
-        if not self.stripe_checkout_id:
-            return ''
-        Router = Pool().get(MODULE, type='router')
-        return Router.url_for(
-            endpoint, model=self.__class__.__name__,
-            id=self.stripe_checkout_id)
-
-    @classmethod
-    def from_checkout_id(cls, checkout_id):
-        "Return the record of the checkout page or None"
-        if not is_key(checkout_id):
-            return
-        holders = cls.stripe_checkout_id.holders(cls, checkout_id)
-        records = cls.search([('id', 'in', holders)], limit=1)
-        return records[0] if records else None
-
 
 class CheckoutPage(Report):
     __name__ = 'account.payment.stripe.checkout'
@@ -129,3 +87,11 @@ class CheckoutPage(Report):
 
 class CheckoutEmail(Report):
     __name__ = 'account.payment.stripe.email_checkout'
+
+
+class RequestEmail(Report):
+    __name__ = 'account.payment.stripe.email_request'
+
+
+class CardEmail(Report):
+    __name__ = 'account.payment.stripe.email_card'

@@ -18,6 +18,7 @@ from .access import is_readable
 from .batch import Batch
 from .checkout import CheckoutMixin
 from .customer_checkout import PageMixin
+from .customer_mail import MailMixin
 from .customer_owner import OwnerMixin
 from .customer_sync import SyncMixin
 from .error import ErrorMixin, failure_message
@@ -43,7 +44,7 @@ _READONLY = {
 
 
 class Customer(
-        PageMixin, SyncMixin, OwnerMixin,
+        PageMixin, MailMixin, SyncMixin, OwnerMixin,
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin,
         ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.customer'

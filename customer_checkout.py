@@ -200,7 +200,7 @@ class PageMixin:
             return
         if close:
             # Who has only the link must not learn that it succeeded
-            self.stripe_store(stripe_checkout_id=None)
+            self.stripe_drop_address()
         self.stripe_setup_intent_id = None
         self.stripe_setup_refused = failed
         self.stripe_try_at = None
@@ -314,6 +314,15 @@ class PageMixin:
         for lang in self.party.langs:
             if lang.lang:
                 return lang.lang
+
+    @property
+    def stripe_payee(self):
+        "The name of who will be paid"
+        return self.stripe_account.name
+
+    @property
+    def stripe_is_payable(self):
+        return self.stripe_checkout_result == 'open'
 
     @property
     def stripe_checkout_result(self):

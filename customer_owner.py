@@ -331,7 +331,7 @@ class OwnerMixin:
         self.stripe_attempt = (self.stripe_attempt or 0) + 1
         if not self.stripe_setup_intent_id:
             # Who has only the link must not learn that something is saved
-            self.stripe_store(stripe_checkout_id=None)
+            self.stripe_drop_address()
         self.stripe_store(
             stripe_error_message=message, stripe_error_code=None,
             stripe_error_param=None, stripe_tries=0, stripe_try_at=None)

@@ -79,7 +79,8 @@ class SyncMixin:
     def stripe_create(cls, customers=None):
         """Create at Stripe the customers which have a token but no id.
 
-        Without customers also send again what could not be sent of parties.
+        Without customers also send again what could not be sent of parties,
+        and the e-mails that wait.
         Commits customer by customer.
         """
         def where(table):
@@ -91,6 +92,7 @@ class SyncMixin:
         Run(cls, cls._create_one).carry(where, customers)
         if customers is None:
             cls._send_again()
+            cls.stripe_mail()
 
     @classmethod
     def stripe_delete(cls, customers=None):

@@ -50,3 +50,11 @@ class StripeTransferWarning(UserWarning):
 
 class StripeWebhookMovedWarning(UserWarning):
     "The webhook posts to another server"
+
+
+class StripeMailError(UserError):
+    "There is nobody to send the e-mail to"
+
+
+class StripeMailWarning(UserWarning):
+    pass

@@ -213,15 +213,6 @@ class Payment(
     stripe_confirmed = fields.Boolean(
         "Stripe Confirmed", readonly=True,
         help="If an attempt was made to pay the intent.")
-    stripe_to_mail = fields.Boolean("To Mail", readonly=True)
-    stripe_mail_error = fields.Char(
-        "E-mail Not Sent", readonly=True,
-        states=_shown('stripe_mail_error'),
-        help="Why the payer has not been asked by e-mail to pay.")
-    stripe_mailed_at = fields.Timestamp(
-        "E-mail Sent at", readonly=True,
-        states=_shown('stripe_mailed_at'),
-        help="When the payer was last asked by e-mail to pay.")
 
     @classmethod
     def __setup__(cls):
@@ -266,9 +257,6 @@ class Payment(
                 Index(
                     t, (t.stripe_try_at, Index.Range()),
                     where=t.stripe_waiting_for == 'check'),
-                Index(
-                    t, (t.id, Index.Range()),
-                    where=t.stripe_to_mail == Literal(True)),
                 Index(
                     t, (t.id, Index.Range()),
                     where=t.stripe_disputed_amount > 0),
@@ -441,6 +429,8 @@ class Payment(
         values = super().preprocess_values(mode, values)
         if mode == 'create' and not values.get('stripe_idempotency_key'):
             values['stripe_idempotency_key'] = new_key()
+        if mode == 'create' and not values.get('stripe_checkout_id'):
+            values['stripe_checkout_id'] = new_key()
         if 'stripe_token' in values:
             # The payment method was made of another token
             values.setdefault('stripe_payment_method_id')

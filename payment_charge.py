@@ -9,7 +9,6 @@ from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .call import Call
-from .convert import new_key
 from .gateway import StripeRefused
 from .payment_state import FIRST_LOOK, LAST_LOOK
 from .policy import Meaning, meaning_of
@@ -212,12 +211,13 @@ class ChargeMixin:
             payment = job.record
             if payment.stripe_payment_intent_id != state.intent:
                 return
+            # Stripe asks where a payer may have to be sent back to
+            payment.stripe_keep_address()
             payment.stripe_store(
                 # A refusal of this attempt is known by it from one of the
                 # payer
                 stripe_intent_status='requires_confirmation',
-                stripe_confirmed=True,
-                stripe_checkout_id=payment.stripe_checkout_id or new_key())
+                stripe_confirmed=True)
             intent, at = yield Call(
                 gateway.payment_intents.confirm, gateway, state.intent,
                 payment._stripe_confirm_params(), func=_confirm)

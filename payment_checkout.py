@@ -56,6 +56,18 @@ class PageMixin:
         return self.party.get_multivalue('lang', company=self.company.id)
 
     @property
+    def stripe_payee(self):
+        "The name of who is paid"
+        return self.company.rec_name
+
+    @property
+    def stripe_is_payable(self):
+        return bool(
+            self.state in {'submitted', 'approved', 'processing'}
+            and self.stripe_checkout_needed
+            and self.stripe_checkout_result in {'open', 'waiting'})
+
+    @property
     def stripe_checkout_result(self):
         if self.state == 'succeeded':
             return 'succeeded'

@@ -6,7 +6,6 @@ from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .call import Call
-from .convert import new_key
 from .gateway import StripeFailure, StripeKeyReused
 from .record_amount import stripe_amount
 from .state import PaymentState
@@ -146,9 +145,7 @@ class IntentMixin:
         if not intent or payment.stripe_payment_intent_id:
             # Opened on the checkout page meanwhile, the intent moved no money
             return
-        payment.stripe_set_intent(
-            intent,
-            stripe_checkout_id=payment.stripe_checkout_id or new_key())
+        payment.stripe_set_intent(intent)
         return PaymentState.from_intent(intent)
 
     @classmethod

@@ -40,6 +40,16 @@ class WorkflowMixin:
         if mode == 'delete':
             # It may have been paid after the backup that is restored
             cls._stripe_release(cls._stripe(payments))
+        elif mode == 'write' and values.get('party'):
+            cls._stripe_change_payer(payments, values['party'])
+
+    @classmethod
+    def _stripe_change_payer(cls, payments, party):
+        "Let the former payer not see by the address what is not theirs"
+        for payment in payments:
+            if payment.party.id != int(party) and payment.stripe_checkout_id:
+                payment.stripe_drop_address()
+                payment.stripe_keep_address()
 
     @classmethod
     def _check_stripe_kind(cls, payments, field_names):
@@ -146,8 +156,11 @@ class WorkflowMixin:
                 payment.stripe_forget_intent()
         cls.write(stripe_payments, {
                 n: None for n in cls._stripe_own_fields()
-                # It names the payment at Stripe as long as it lives
-                if n not in {'stripe_refunds', 'stripe_idempotency_key'}
+                # They name the payment at Stripe, and to the payer, as long
+                # as it lives
+                if n not in {
+                    'stripe_refunds', 'stripe_idempotency_key',
+                    'stripe_checkout_id'}
                 } | {
                 n: False for n in cls._stripe_own_flags()
                 } | {

@@ -154,6 +154,9 @@ class Routes(Router):
             abort(HTTPStatus.FORBIDDEN)
         record = pool.get(model).from_checkout_id(id)
         if not record:
+            FormerAddress = pool.get('account.payment.stripe.former_address')
+            if FormerAddress.find(model, id):
+                abort(HTTPStatus.GONE)
             abort(HTTPStatus.NOT_FOUND)
         return record
 
@@ -260,7 +263,7 @@ def _details(record, lang):
     details = {
         'setup': record.__name__ != 'account.payment',
         'amount': None,
-        'company': account.name,
+        'company': record.stripe_payee,
         'description': None,
         'error': None,
         'party': record.party.full_name,
@@ -279,7 +282,6 @@ def _details(record, lang):
             amount = record.stripe_captured_amount or amount
         details['amount'] = lang.currency(
             amount, record.currency, grouping=True)
-        details['company'] = record.company.rec_name
         details['description'] = record.stripe_description
         if record.stripe_intent_status == 'requires_payment_method':
             details['error'] = record.stripe_error_message or None

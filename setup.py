@@ -31,7 +31,11 @@ requires = [
     'requests >= 2.20',
     STRIPE,
     ]
+qrcode = [
+    of_series('trytond[qrcode]'),
+    ]
 test = [
+    *qrcode,
     of_series('proteus'),
     of_series('trytond_account_invoice'),
     of_series('trytond_account_payment_clearing'),
@@ -45,6 +49,7 @@ test = [
     'pycountry',
     ]
 demo = [
+    *qrcode,
     of_series('proteus'),
     of_series('trytond_account_payment_clearing'),
     ]
@@ -60,6 +65,7 @@ setup(
     version=info['version'],
     install_requires=requires,
     extras_require={
+        'qrcode': qrcode,
         'test': test,
         'demo': demo,
         'dev': dev,

@@ -192,26 +192,56 @@ class CheckoutTestCase(FuzzTestCase):
             self.assertEqual(self.get(id_, model)[0], 200)
 
     def test_pressed_again(self):
-        "The link dies when there is another"
+        "The link stays the same until there is a new one"
         with self.transaction():
             Payment = Pool().get('account.payment')
             Payment.stripe_checkout([self.read()])
+            self.assertEqual(
+                self.read().stripe_checkout_id, self.checkouts[0])
+            Payment.stripe_new_address([self.read()])
             id_ = self.read().stripe_checkout_id
         self.assertNotEqual(id_, self.checkouts[0])
-        self.assertEqual(self.get(self.checkouts[0])[0], 404)
-        self.assertEqual(self.get(self.checkouts[0], end='/end')[0], 404)
+        for end in ['', '/end']:
+            status, text = self.get(self.checkouts[0], end=end)
+            self.assertEqual(status, 410)
+            self.assertFalse(SECRET.search(text))
+            self.assertNotIn(id_, text)
         self.assertEqual(self.get(id_)[0], 200)
+        # It is not known for another model
+        self.assertEqual(self.get(self.checkouts[0], CUSTOMER)[0], 404)
 
     def test_draft(self):
-        "The link dies with the draft, also when it is submitted again"
+        "The link of a draft tells nothing, it is good again once submitted"
         with self.transaction():
             Payment = Pool().get('account.payment')
             Payment.draft([self.read()])
-        self.assertEqual(self.get(self.checkouts[0])[0], 404)
+        status, text = self.get(self.checkouts[0])
+        self.assertEqual(status, 200)
+        self.assertFalse(SECRET.search(text))
         with self.transaction():
             Payment.submit([self.read()])
-            Payment.stripe_checkout([self.read()])
-        self.assertEqual(self.get(self.checkouts[0])[0], 404)
+            self.assertEqual(
+                self.read().stripe_checkout_id, self.checkouts[0])
+        self.assertTrue(SECRET.search(self.get(self.checkouts[0])[1]))
+
+    def test_other_payer(self):
+        "The link dies when somebody else has to pay"
+        with self.transaction():
+            pool = Pool()
+            Payment = pool.get('account.payment')
+            other, = pool.get('party.party').create([{'name': "Other Payer"}])
+            payment = self.read()
+            Payment.draft([payment])
+            Payment.write([payment], {'party': payment.party.id})
+            self.assertEqual(
+                self.read().stripe_checkout_id, self.checkouts[0])
+            Payment.write([payment], {'party': other.id})
+            Payment.submit([self.read()])
+            id_ = self.read().stripe_checkout_id
+        status, text = self.get(self.checkouts[0])
+        self.assertEqual(status, 410)
+        self.assertNotIn("Other Payer", text)
+        self.assertIn("Other Payer", self.get(id_)[1])
 
     def test_closed(self):
         "The page of a payment that has failed or succeeded lets nobody pay"

@@ -1,0 +1,189 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""The addresses of the pages where payers pay, also those replaced since."""
+import hashlib
+
+from trytond.model import Index, ModelSQL, ModelView, fields
+from trytond.pool import Pool
+from trytond.pyson import Eval
+from trytond.transaction import without_check_access
+
+from .convert import is_key, new_key
+from .secret import Secret
+
+try:
+    from trytond.tools.qrcode import generate_png
+except ImportError:
+    # It needs trytond[qrcode]
+    generate_png = None
+
+MODULE = 'account_payment_stripe'
+
+
+class AddressMixin:
+    """Give the record an address that payers can be sent.
+
+    It stays the same until somebody wants another one: who has got it may
+    open it at any time.
+    """
+    __slots__ = ()
+
+    stripe_checkout_id = Secret(
+        "Stripe Checkout ID", readonly=True, strip=False)
+    stripe_checkout_address = fields.Function(
+        fields.Char(
+            "Address of the Page",
+            states={
+                'invisible': ~Eval('stripe_checkout_address'),
+                },
+            help="Send it to the payer, it stays the same."),
+        'get_stripe_checkout_address')
+    stripe_checkout_qrcode = fields.Function(
+        fields.Binary(
+            "QR Code",
+            states={
+                'invisible': ~Eval('stripe_checkout_qrcode'),
+                },
+            help="The address of the page to be scanned with a phone."),
+        'get_stripe_checkout_qrcode')
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        cls._buttons.update({
+                'stripe_new_address': {
+                    'invisible': ~Eval('stripe_checkout_address'),
+                    'icon': 'tryton-refresh',
+                    'depends': ['stripe_checkout_address'],
+                    },
+                })
+
+    @classmethod
+    def copy(cls, records, default=None):
+        default = default.copy() if default is not None else {}
+        default.setdefault('stripe_checkout_id')
+        return super().copy(records, default=default)
+
+    def get_stripe_checkout_address(self, name):
+        return self.stripe_checkout_url if self.stripe_is_payable else None
+
+    def get_stripe_checkout_qrcode(self, name):
+        if generate_png:
+            if address := self.get_stripe_checkout_address(name):
+                return fields.Binary.cast(
+                    generate_png(address, box_size=5, border=2).getvalue())
+
+    @property
+    def stripe_is_payable(self):
+        "If something can be paid, or saved, at the address"
+        return True
+
+    @classmethod
+    @ModelView.button
+    def stripe_new_address(cls, records):
+        """Give the records other addresses.
+
+        Who opens the former ones reads that they were replaced.
+        """
+        for record in cls.stripe_lock(records):
+            if record.stripe_checkout_id:
+                record.stripe_drop_address()
+                record.stripe_keep_address()
+
+    def stripe_keep_address(self):
+        "Make the address if there is none yet"
+        if not self.stripe_checkout_id:
+            self.stripe_store(stripe_checkout_id=new_key())
+
+    def stripe_drop_address(self):
+        "Let nobody see the record by the address anymore"
+        if self.stripe_checkout_id:
+            FormerAddress = Pool().get(
+                'account.payment.stripe.former_address')
+            FormerAddress.remember(self)
+            self.stripe_store(stripe_checkout_id=None)
+
+    @property
+    def stripe_checkout_url(self):
+        "The URL of the page, empty if it has not been opened"
+        return self._stripe_checkout_url('checkout')
+
+    @property
+    def stripe_return_url(self):
+        "The URL to which Stripe sends the payer back"
+        return self._stripe_checkout_url('checkout_end')
+
+    # Whatever the user may read
+    @without_check_access
+    def _stripe_checkout_url(self, endpoint):
+        if not self.stripe_checkout_id:
+            return ''
+        Router = Pool().get(MODULE, type='router')
+        return Router.url_for(
+            endpoint, model=self.__class__.__name__,
+            id=self.stripe_checkout_id)
+
+    @classmethod
+    def from_checkout_id(cls, checkout_id):
+        "Return the record of the checkout page or None"
+        if not is_key(checkout_id):
+            return
+        holders = cls.stripe_checkout_id.holders(cls, checkout_id)
+        records = cls.search([('id', 'in', holders)], limit=1)
+        return records[0] if records else None
+
+
+class FormerAddress(ModelSQL):
+    """An address that was replaced.
+
+    What remains of it is only good to recognize it.
+    """
+    __name__ = 'account.payment.stripe.former_address'
+
+    digest = fields.Char("Digest", required=True)
+    record = fields.Reference("Record", 'get_models', required=True)
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        table = cls.__table__()
+        cls._sql_indexes.add(
+            Index(table, (table.digest, Index.Equality())))
+
+    @classmethod
+    def get_models(cls):
+        get_name = Pool().get('ir.model').get_name
+        return [(m, get_name(m)) for m in cls._get_models()]
+
+    @classmethod
+    def _get_models(cls):
+        "Return the names of the models that have addresses"
+        return ['account.payment', 'account.payment.stripe.customer']
+
+    @classmethod
+    @without_check_access
+    def remember(cls, record):
+        "Remember the address that the record has"
+        cls.create([{
+                    'digest': _digest(record.stripe_checkout_id),
+                    'record': str(record),
+                    }])
+
+    @classmethod
+    def find(cls, model, checkout_id):
+        """Return the record of the model that had the address, None if none
+        had it."""
+        if not is_key(checkout_id):
+            return
+        for former in cls.search([
+                    ('digest', '=', _digest(checkout_id)),
+                    ('record', 'like', model + ',%'),
+                    ], limit=1):
+            # It may have been deleted since
+            for record in former.record.__class__.search([
+                        ('id', '=', former.record.id)]):
+                return record
+
+
+def _digest(key):
+    return hashlib.sha256(key.encode()).hexdigest()
