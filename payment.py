@@ -1,6 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-from sql import Literal, Null
+from sql import Null
 from sql.conditionals import Coalesce
 
 from trytond.model import Index, fields

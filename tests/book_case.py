@@ -120,6 +120,13 @@ class BookTestCase(LedgerTestCase):
                 add_currency_rate(currencies[0], Decimal(rate))
         return {c.code.upper(): c for c in Currency.search([])}
 
+    def pay_in(self, code):
+        "Let the journal be of the currency"
+        PaymentJournal = Pool().get('account.payment.journal')
+        PaymentJournal.write(PaymentJournal.browse([self.journal]), {
+                'currency': self.currencies()[code].id,
+                })
+
     def settle_in(self, code):
         "Return a balance in the currency with an account of its own"
         Account = Pool().get('account.account')

@@ -16,13 +16,6 @@ class BookCurrencyTestCase(BookTestCase):
         with self.transaction():
             self.currencies()
 
-    def pay_in(self, code):
-        "Let the journal be of the currency"
-        PaymentJournal = Pool().get('account.payment.journal')
-        PaymentJournal.write(PaymentJournal.browse([self.journal]), {
-                'currency': self.currencies()[code].id,
-                })
-
     def configure(self, **values):
         Configuration = Pool().get('account.configuration')
         configuration = Configuration(1)
