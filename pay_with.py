@@ -6,6 +6,14 @@ from trytond.pyson import Bool, Eval
 from .access import is_readable
 
 
+def shown(name):
+    "Return the states of a field of payments through Stripe with a value"
+    return {
+        'invisible': (
+            (Eval('process_method') != 'stripe') | ~Eval(name)),
+        }
+
+
 class PayWithMixin:
     "Choose a Stripe customer and one of its sources or payment methods"
     __slots__ = ()

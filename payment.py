@@ -6,7 +6,7 @@ from sql.conditionals import Coalesce
 from trytond.model import Index, fields
 from trytond.modules.currency.fields import Monetary
 from trytond.pool import Pool, PoolMeta
-from trytond.pyson import Bool, Eval, If
+from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
 from .access import is_readable
@@ -14,10 +14,11 @@ from .checkout import CheckoutMixin
 from .convert import UNKNOWN, new_key
 from .error import ErrorMixin
 from .lease import LeaseMixin
-from .pay_with import PayWithMixin
+from .pay_with import PayWithMixin, shown
 from .payment_charge import ChargeMixin
 from .payment_checkout import PageMixin
 from .payment_customer import CustomerMixin
+from .payment_dispute import DisputeMixin
 from .payment_event import EventMixin
 from .payment_intent import IntentMixin
 from .payment_ledger import LedgerMixin
@@ -36,18 +37,11 @@ from .state import FINAL
 CHOOSING = ['draft', 'submitted', 'approved']
 
 
-def _shown(name):
-    return {
-        'invisible': (
-            (Eval('process_method') != 'stripe') | ~Eval(name)),
-        }
-
-
 class Payment(
         # What is charged and what Stripe says of it
         ReviewMixin, MailMixin, PageMixin, RestoreMixin, CustomerMixin,
-        ChargeMixin, IntentMixin, EventMixin, StateMixin, WorkflowMixin,
-        LedgerMixin, TextMixin,
+        ChargeMixin, IntentMixin, DisputeMixin, EventMixin, StateMixin,
+        WorkflowMixin, LedgerMixin, TextMixin,
         # What other models have too
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin,
         PayWithMixin,
@@ -58,7 +52,7 @@ class Payment(
         "Stripe Token",
         states={
             'readonly': Eval('state') != 'draft',
-            **_shown('stripe_token'),
+            **shown('stripe_token'),
             })
     stripe_chargeable = fields.Boolean(
         "Stripe Chargeable",
@@ -92,7 +86,7 @@ class Payment(
         "Stripe Idempotency Key", readonly=True)
     stripe_payment_intent_id = fields.Char(
         "Stripe Payment Intent", readonly=True, strip=False,
-        states=_shown('stripe_payment_intent_id'))
+        states=shown('stripe_payment_intent_id'))
     stripe_intent_status = fields.Selection([
             (None, ""),
             ('requires_payment_method', "Requires Payment Method"),
@@ -106,58 +100,30 @@ class Payment(
             ('expired', "Expired"),
             (UNKNOWN, "Unknown"),
             ], "Stripe Status", readonly=True, sort=False,
-        states=_shown('stripe_intent_status'))
+        states=shown('stripe_intent_status'))
     stripe_currency = fields.Char(
         "Stripe Currency", readonly=True, strip=False,
         help="The code of the currency in which the payment is at Stripe.")
     stripe_charge_id = fields.Char(
         "Stripe Charge", readonly=True, strip=False,
-        states=_shown('stripe_charge_id'))
-    stripe_dispute_reason = fields.Char(
-        "Stripe Dispute Reason", readonly=True,
-        states=_shown('stripe_dispute_reason'))
-    stripe_dispute_status = fields.Char(
-        "Stripe Dispute Status", readonly=True,
-        states=_shown('stripe_dispute_status'))
-    stripe_fraud_warning = fields.Selection([
-            (None, ""),
-            ('card_never_received', "Card Never Received"),
-            ('fraudulent_card_application', "Fraudulent Card Application"),
-            ('made_with_counterfeit_card', "Made with Counterfeit Card"),
-            ('made_with_lost_card', "Made with Lost Card"),
-            ('made_with_stolen_card', "Made with Stolen Card"),
-            ('misc', "Other"),
-            ('unauthorized_use_of_card', "Unauthorized Use of Card"),
-            (UNKNOWN, "Unknown"),
-            ], "Fraud Warning", readonly=True,
-        states=_shown('stripe_fraud_warning'),
-        help="What the bank of the payer suspects.\n"
-        "Refund the payment to avoid a dispute.")
+        states=shown('stripe_charge_id'))
     stripe_capturable_amount = Monetary(
         "Authorized", currency='currency', digits='currency', readonly=True,
-        states=_shown('stripe_capturable_amount'),
+        states=shown('stripe_capturable_amount'),
         help="The amount that can be captured.")
     stripe_captured_amount = Monetary(
         "Captured", currency='currency', digits='currency', readonly=True,
-        states=_shown('stripe_captured_amount'))
+        states=shown('stripe_captured_amount'))
     stripe_refunded_amount = Monetary(
         "Refunded", currency='currency', digits='currency', readonly=True,
-        states=_shown('stripe_refunded_amount'))
-    stripe_lost_amount = Monetary(
-        "Lost in Disputes", currency='currency', digits='currency',
-        readonly=True, states=_shown('stripe_lost_amount'),
-        help="The amount that disputes took and did not give back.")
-    stripe_disputed_amount = Monetary(
-        "At Risk in Disputes", currency='currency', digits='currency',
-        readonly=True, states=_shown('stripe_disputed_amount'),
-        help="The amount that is withheld until the bank has decided.")
+        states=shown('stripe_refunded_amount'))
     stripe_transferred_amount = Monetary(
         "Received so Far", currency='currency', digits='currency',
-        readonly=True, states=_shown('stripe_transferred_amount'),
+        readonly=True, states=shown('stripe_transferred_amount'),
         help="The part of the amount that has arrived by bank transfer.")
     stripe_method_type = fields.Char(
         "Paid with", readonly=True, strip=False,
-        states=_shown('stripe_method_type'),
+        states=shown('stripe_method_type'),
         help="Stripe's name of the type of payment method.")
     stripe_refunds = fields.One2Many(
         'account.payment.stripe.refund', 'payment', "Stripe Refunds",
@@ -174,14 +140,6 @@ class Payment(
                     & ~Eval('stripe_captured', False)
                     & ~Eval('stripe_refunds'))),
             })
-
-    stripe_disputes = fields.One2Many(
-        'account.payment.stripe.dispute', 'payment', "Stripe Disputes",
-        readonly=True,
-        context={
-            'stripe_of_payment': True,
-            },
-        states=_shown('stripe_disputes'))
     stripe_events = fields.One2Many(
         'account.payment.stripe.event', 'record', "Stripe Events",
         readonly=True)
@@ -196,14 +154,14 @@ class Payment(
             ('capture', "Capture"),
             ('check', "Review of the Error"),
             ], "Waiting for", readonly=True, sort=False,
-        states=_shown('stripe_waiting_for'))
+        states=shown('stripe_waiting_for'))
     stripe_state_at = fields.Timestamp("State at", readonly=True)
     stripe_payment_method_id = fields.Char(
         "Stripe Payment Method of Token", readonly=True, strip=False)
     stripe_intent_account = fields.Many2One(
         'account.payment.stripe.account', "Stripe Account of the Intent",
         readonly=True, ondelete='RESTRICT',
-        states=_shown('stripe_intent_account'),
+        states=shown('stripe_intent_account'),
         help="The account at which the payment was made, "
         "even if the journal has another one by now.")
     stripe_live = fields.Boolean("In Live Mode", readonly=True)
@@ -257,12 +215,6 @@ class Payment(
                 Index(
                     t, (t.stripe_try_at, Index.Range()),
                     where=t.stripe_waiting_for == 'check'),
-                Index(
-                    t, (t.id, Index.Range()),
-                    where=t.stripe_disputed_amount > 0),
-                Index(
-                    t, (t.id, Index.Range()),
-                    where=t.stripe_fraud_warning != Null),
                 })
 
         is_stripe = Eval('process_method') == 'stripe'
@@ -413,15 +365,6 @@ class Payment(
             ('/tree/field[@name="stripe_waiting_for"]', 'visual',
                 If(Eval('stripe_waiting_for').in_(['account', 'check']),
                     'danger', '')),
-            ('/tree/field[@name="stripe_fraud_warning"]', 'visual', If(
-                    (Eval('state') == 'succeeded')
-                    & ~Eval('stripe_dispute_status'), 'danger', '')),
-            ('/form//label[@id="stripe_refund_advised"]', 'states', {
-                    'invisible': (
-                        ~Eval('stripe_fraud_warning')
-                        | (Eval('state') != 'succeeded')
-                        | Bool(Eval('stripe_dispute_status'))),
-                    }),
             ]
 
     @classmethod
@@ -449,17 +392,14 @@ class Payment(
     @classmethod
     def _stripe_own_fields(cls):
         "Return the names of the fields about what is at Stripe"
-        return [
+        return super()._stripe_own_fields() + [
             'stripe_token', 'stripe_payment_method_id',
             'stripe_idempotency_key', 'stripe_payment_intent_id',
             'stripe_charge_id', 'stripe_checkout_id', 'stripe_intent_status',
             'stripe_currency',
             'stripe_error_message', 'stripe_error_code', 'stripe_error_param',
-            'stripe_dispute_reason', 'stripe_dispute_status',
-            'stripe_disputes', 'stripe_fraud_warning',
             'stripe_capturable_amount', 'stripe_captured_amount',
-            'stripe_refunded_amount', 'stripe_lost_amount',
-            'stripe_disputed_amount', 'stripe_refunds',
+            'stripe_refunded_amount', 'stripe_refunds',
             'stripe_transferred_amount', 'stripe_method_type',
             'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
             'stripe_leased_until', 'stripe_state_at', 'stripe_intent_account',

@@ -1,6 +1,5 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .batch import Batch
@@ -130,34 +129,6 @@ class EventMixin:
             account, intent=object_.get('payment_intent'), charge=charge)
         # A refund can fail weeks later so only Stripe knows the sum
         return cls._stripe_apply_event(payments, event)
-
-    @classmethod
-    def stripe_on_dispute(cls, account, event):
-        Dispute = Pool().get('account.payment.stripe.dispute')
-        dispute = event['data']['object']
-        payments = cls._stripe_find(
-            account, intent=dispute.get('payment_intent'),
-            charge=dispute.get('charge'))
-        if not payments:
-            return
-        # The event may be old, and not the only dispute
-        for payment in payments:
-            payment.stripe_apply(
-                payment.stripe_read(disputed=True), fresh=True)
-        if event['type'] == 'charge.dispute.closed':
-            Dispute.stripe_close(payments, dispute, event['created'])
-        return True
-
-    @classmethod
-    def stripe_on_fraud_warning(cls, account, event):
-        warning = event['data']['object']
-        payments = cls._stripe_find(
-            account, intent=warning.get('payment_intent'),
-            charge=warning.get('charge'))
-        for payment in payments:
-            # It is never taken back
-            payment.stripe_store(stripe_fraud_warning=warning['fraud_type'])
-        return payments and True
 
     @classmethod
     def stripe_on_source(cls, account, event):

@@ -18,6 +18,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+import mutations_access
 import mutations_ledger
 import mutations_payment
 
@@ -45,7 +46,7 @@ sys.meta_path.insert(0, Finder)
 '''
 
 # Name: file, (text, replacement) ..., tests that must fail
-LISTS = [mutations_payment, mutations_ledger]
+LISTS = [mutations_payment, mutations_access, mutations_ledger]
 MUTATIONS = {n: m for list_ in LISTS for n, m in list_.MUTATIONS.items()}
 
 
