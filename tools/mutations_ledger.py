@@ -6,8 +6,10 @@
 TESTS = [
     'test_payment_workflow.WorkflowTestCase',
     'test_ledger.TransactionsTestCase',
+    'test_ledger_late.MissedTestCase',
+    'test_ledger_late.LateTestCase',
     'test_book.BookPaymentTestCase',
-    'test_book.BookOtherTestCase',
+    'test_book_other.BookOtherTestCase',
     'test_book_currency.BookCurrencyTestCase',
     'test_book_statement.BookStatementTestCase',
     ]
