@@ -372,8 +372,6 @@ class Payment(
         values = super().preprocess_values(mode, values)
         if mode == 'create' and not values.get('stripe_idempotency_key'):
             values['stripe_idempotency_key'] = new_key()
-        if mode == 'create' and not values.get('stripe_checkout_id'):
-            values['stripe_checkout_id'] = new_key()
         if 'stripe_token' in values:
             # The payment method was made of another token
             values.setdefault('stripe_payment_method_id')

@@ -88,6 +88,10 @@ class WorkflowMixin:
         for payment in cls._stripe(payments):
             stripe_amount(payment.amount, payment.currency, payment)
         super().submit(payments)
+        for payment in cls._stripe(payments):
+            if payment.stripe_checkout_needed:
+                # To be sent before anybody opens it
+                payment.stripe_keep_address()
 
     @classmethod
     @Workflow.transition('processing')

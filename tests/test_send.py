@@ -76,10 +76,12 @@ class AddressTestCase(SendCase):
             self.assertTrue(self.reload(payment).stripe_payment_intent_id)
 
     def test_copy(self):
-        "Test a copy has an address of its own"
+        "Test a copy gets an address of its own when it is submitted"
         with self.transaction():
             payment = self.create_payment()
             copy, = payment.copy([payment])
+            self.assertIsNone(copy.stripe_checkout_id)
+            copy.submit([copy])
             self.assertTrue(copy.stripe_checkout_id)
             self.assertNotEqual(
                 copy.stripe_checkout_id, payment.stripe_checkout_id)
