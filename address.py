@@ -87,21 +87,22 @@ class AddressMixin:
         """
         for record in cls.stripe_lock(records):
             if record.stripe_checkout_id:
-                record.stripe_drop_address()
-                record.stripe_keep_address()
+                record.stripe_replace_address()
 
     def stripe_keep_address(self):
         "Make the address if there is none yet"
         if not self.stripe_checkout_id:
             self.stripe_store(stripe_checkout_id=new_key())
 
+    def stripe_replace_address(self):
+        "Make another address, who opens the former one is told"
+        FormerAddress = Pool().get('account.payment.stripe.former_address')
+        FormerAddress.remember(self)
+        self.stripe_store(stripe_checkout_id=new_key())
+
     def stripe_drop_address(self):
         "Let nobody see the record by the address anymore"
-        if self.stripe_checkout_id:
-            FormerAddress = Pool().get(
-                'account.payment.stripe.former_address')
-            FormerAddress.remember(self)
-            self.stripe_store(stripe_checkout_id=None)
+        self.stripe_store(stripe_checkout_id=None)
 
     @property
     def stripe_checkout_url(self):

@@ -21,6 +21,7 @@ from .customer_checkout import PageMixin
 from .customer_mail import MailMixin
 from .customer_owner import OwnerMixin
 from .customer_sync import SyncMixin
+from .dashboard import DashboardMixin
 from .error import ErrorMixin, failure_message
 from .exceptions import StripeError
 from .gateway import StripeFailure
@@ -45,8 +46,8 @@ _READONLY = {
 
 class Customer(
         PageMixin, MailMixin, SyncMixin, OwnerMixin,
-        RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, DeactivableMixin,
-        ModelSQL, ModelView):
+        RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, DashboardMixin,
+        DeactivableMixin, ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.customer'
     _history = True
     _rec_name = 'stripe_customer_id'
@@ -168,6 +169,12 @@ class Customer(
                     'depends': ['stripe_customer_id'],
                     },
                 })
+
+    @property
+    def _stripe_dashboard(self):
+        return (
+            'customers', self.stripe_customer_id,
+            self.stripe_account.mode == 'live')
 
     def get_rec_name(self, name):
         rec_name = self.stripe_customer_id or super().get_rec_name(name)

@@ -9,6 +9,7 @@ from trytond.pyson import Eval, If
 
 from .amount import AmountError, from_stripe
 from .convert import UNKNOWN, from_timestamp, one_line
+from .dashboard import dashboard_url
 from .payment_part import PaymentPartMixin
 from .taken import movements
 
@@ -16,7 +17,6 @@ from .taken import movements
 TO_ANSWER = [
     'needs_response', 'warning_needs_response', 'appeal_needs_response']
 CLOSED = ['won', 'lost', 'warning_closed', 'prevented']
-DASHBOARD = 'https://dashboard.stripe.com/%sdisputes/%s'
 
 _MOVED = {
     'invisible': ~Eval('settlement_currency'),
@@ -158,8 +158,7 @@ class Dispute(PaymentPartMixin, ModelSQL, ModelView):
             ]
 
     def get_url(self, name):
-        return DASHBOARD % (
-            '' if self.live else 'test/', self.identifier)
+        return dashboard_url('disputes', self.identifier, self.live)
 
     @classmethod
     def stripe_update(cls, payment, disputes, at=None):

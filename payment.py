@@ -23,6 +23,7 @@ from .payment_event import EventMixin
 from .payment_intent import IntentMixin
 from .payment_ledger import LedgerMixin
 from .payment_mail import MailMixin
+from .payment_paid import PaidMixin
 from .payment_restore import RestoreMixin
 from .payment_review import ReviewMixin
 from .payment_state import StateMixin
@@ -40,7 +41,7 @@ CHOOSING = ['draft', 'submitted', 'approved']
 class Payment(
         # What is charged and what Stripe says of it
         ReviewMixin, MailMixin, PageMixin, RestoreMixin, CustomerMixin,
-        ChargeMixin, IntentMixin, DisputeMixin, EventMixin, StateMixin,
+        ChargeMixin, IntentMixin, PaidMixin, DisputeMixin, EventMixin, StateMixin,
         WorkflowMixin, LedgerMixin, TextMixin,
         # What other models have too
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin,
@@ -121,10 +122,6 @@ class Payment(
         "Received so Far", currency='currency', digits='currency',
         readonly=True, states=shown('stripe_transferred_amount'),
         help="The part of the amount that has arrived by bank transfer.")
-    stripe_method_type = fields.Char(
-        "Paid with", readonly=True, strip=False,
-        states=shown('stripe_method_type'),
-        help="Stripe's name of the type of payment method.")
     stripe_refunds = fields.One2Many(
         'account.payment.stripe.refund', 'payment', "Stripe Refunds",
         # The party and company are those of the payment
@@ -398,8 +395,8 @@ class Payment(
             'stripe_error_message', 'stripe_error_code', 'stripe_error_param',
             'stripe_capturable_amount', 'stripe_captured_amount',
             'stripe_refunded_amount', 'stripe_refunds',
-            'stripe_transferred_amount', 'stripe_method_type',
-            'stripe_waiting_for', 'stripe_try_at', 'stripe_tries',
+            'stripe_transferred_amount', 'stripe_waiting_for',
+            'stripe_try_at', 'stripe_tries',
             'stripe_leased_until', 'stripe_state_at', 'stripe_intent_account',
             'stripe_former_intent_id', 'stripe_mail_error',
             'stripe_mailed_at',

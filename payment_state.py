@@ -117,8 +117,7 @@ class StateMixin:
             }
         if state.currency:
             values['stripe_currency'] = state.currency
-        if state.method_type or state.charge != self.stripe_charge_id:
-            values['stripe_method_type'] = state.method_type
+        values.update(self._stripe_paid_values(state))
         if state.intent:
             values['stripe_payment_intent_id'] = state.intent
             values['stripe_former_intent_id'] = state.intent

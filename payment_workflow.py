@@ -48,8 +48,7 @@ class WorkflowMixin:
         "Let the former payer not see by the address what is not theirs"
         for payment in payments:
             if payment.party.id != int(party) and payment.stripe_checkout_id:
-                payment.stripe_drop_address()
-                payment.stripe_keep_address()
+                payment.stripe_replace_address()
 
     @classmethod
     def _check_stripe_kind(cls, payments, field_names):

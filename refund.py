@@ -14,6 +14,7 @@ from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
 from .convert import new_key
+from .dashboard import DashboardMixin
 from .error import ErrorMixin
 from .exceptions import RefundApprovalError
 from .lease import LeaseMixin
@@ -37,6 +38,7 @@ OPEN = ['submitted', 'approved', 'processing']
 class Refund(
         CreateMixin,
         RetryMixin, LeaseMixin, ErrorMixin, AmountMixin, PaymentPartMixin,
+        DashboardMixin,
         Workflow, ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.refund'
 
@@ -208,6 +210,11 @@ class Refund(
             ('/tree/field[@name="state"]', 'visual',
                 If(Eval('state') == 'failed', 'danger', '')),
             ]
+
+    @property
+    def _stripe_dashboard(self):
+        return (
+            'refunds', self.stripe_refund_id, self.payment.stripe_is_live)
 
     def get_rec_name(self, name):
         return '%s (%s)' % (

@@ -15,6 +15,31 @@ BRANDS = {
     'unionpay': "UnionPay",
     'visa': "Visa",
     }
+# Those of the types of payment method that are not spelled like a title
+TYPES = {
+    'acss_debit': "Pre-authorized Debit",
+    'alipay': "Alipay",
+    'au_becs_debit': "BECS Direct Debit",
+    'bacs_debit': "Bacs Direct Debit",
+    'blik': "BLIK",
+    'cashapp': "Cash App Pay",
+    'customer_balance': "Bank Transfer",
+    'eps': "EPS",
+    'fpx': "FPX",
+    'ideal': "iDEAL",
+    'mb_way': "MB WAY",
+    'mobilepay': "MobilePay",
+    'oxxo': "OXXO",
+    'p24': "Przelewy24",
+    'paynow': "PayNow",
+    'paypal': "PayPal",
+    'promptpay': "PromptPay",
+    'sepa_debit': "SEPA Direct Debit",
+    'twint': "TWINT",
+    'upi': "UPI",
+    'us_bank_account': "US Bank Account",
+    'wechat_pay': "WeChat Pay",
+    }
 
 
 def read_sources(gateway, customer):
@@ -88,8 +113,12 @@ def label(object_):
     if details.get('exp_month') and details.get('exp_year'):
         items.append('%02d/%d' % (details['exp_month'], details['exp_year']))
     if not items:
-        items.append((object_.get('type') or object_['object'])
-            .replace('_', ' ').title())
+        items.append(type_name(object_.get('type') or object_['object']))
         if email := details.get('email'):
             items.append(email)
     return ' '.join(items)
+
+
+def type_name(type_):
+    "Return the name of the type of payment method"
+    return TYPES.get(type_) or type_.replace('_', ' ').title()

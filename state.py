@@ -9,6 +9,7 @@ from typing import Optional
 
 from .gateway import Moment, StripeDenied, StripeRefused
 from .listing import listed
+from .paid_with import PaidWith
 from .taken import find_release, is_booked_whole, of_disputes
 
 __all__ = ['PaymentState', 'instructions']
@@ -106,7 +107,7 @@ class PaymentState:
     at_risk: what is withdrawn by disputes that nobody has decided
     unknown: a word of Stripe that has no meaning here, or None
     refunds, disputes: all dictionaries of Stripe, None if they are not known
-    method_type: of the payment method that was charged
+    paid_with: what was charged, empty if it is not known
     waits_for: what the payer has still to do elsewhere, a kind of LASTING or
     'other'
     instructions_url: where Stripe tells the payer of it
@@ -138,7 +139,7 @@ class PaymentState:
     def __post_init__(self):
         if self.status not in KNOWN:
             self.unknown = self.status
-    method_type: Optional[str] = None
+    paid_with: PaidWith = PaidWith()
     waits_for: Optional[str] = None
     instructions_url: Optional[str] = None
     waits_until: Optional[int] = None
@@ -159,9 +160,9 @@ class PaymentState:
     def from_intent(cls, intent, at=None):
         "Return the state that the dictionary of an intent tells"
         charge = intent.get('latest_charge')
-        method_type = None
+        paid_with = PaidWith()
         if isinstance(charge, dict):
-            method_type = _method_type(charge)
+            paid_with = PaidWith.from_charge(charge)
             charge = charge['id']
         error = intent.get('last_payment_error') or {}
         status = intent['status']
@@ -181,7 +182,7 @@ class PaymentState:
             error_message=error.get('message'),
             error_code=error.get('code'),
             error_param=error.get('param'),
-            method_type=method_type,
+            paid_with=paid_with,
             **instructions(intent))
 
     @classmethod
@@ -214,7 +215,7 @@ class PaymentState:
             currency=_currency(charge),
             error_message=charge.get('failure_message'),
             error_code=charge.get('failure_code'),
-            method_type=_method_type(charge))
+            paid_with=PaidWith.from_charge(charge))
 
     @classmethod
     def read(cls, gateway, intent=None, charge=None, disputed=False):
@@ -306,8 +307,3 @@ class PaymentState:
 def _currency(object_):
     currency = object_.get('currency')
     return currency.upper() if currency else None
-
-
-def _method_type(charge):
-    "Return the type of payment method that was charged, or None"
-    return (charge.get('payment_method_details') or {}).get('type')

@@ -44,6 +44,8 @@ def details_of(world, method, charge_id, capture_before=None,
             network_token={'used': False},
             overcapture={
                 'maximum_amount_capturable': None, 'status': 'unavailable'})
+        if card['wallet']:
+            details['wallet'] = card['wallet']
         if capture_before:
             details['capture_before'] = capture_before
         if authenticated:

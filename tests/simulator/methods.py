@@ -73,7 +73,14 @@ def card_details(world, behaviour, exp_month=None, exp_year=None,
         networks=shape(
             _Card.Networks, available=[behaviour.brand], preferred=None),
         regulated_status='unregulated',
-        three_d_secure_usage=shape(_Card.ThreeDSecureUsage, supported=True))
+        three_d_secure_usage=shape(_Card.ThreeDSecureUsage, supported=True),
+        wallet=_wallet(world.settings.wallet))
+
+
+def _wallet(type):
+    if type:
+        return shape(
+            _Card.Wallet, type=type, **({} if type == 'link' else {type: {}}))
 
 
 def use(method):

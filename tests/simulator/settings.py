@@ -73,6 +73,8 @@ class Settings:
         self.raw_card_data = False
         # What is turned on in the Dashboard
         self.payment_method_types = DEFAULT
+        # What cards are taken from, such as apple_pay
+        self.wallet = None
         # The default version, in which events are made
         self.api_version = stripe.api_version
 
