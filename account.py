@@ -19,6 +19,7 @@ from .account_check import CheckMixin
 from .account_compare import CompareMixin
 from .account_connect import ConnectMixin
 from .account_keys import KeysMixin
+from .account_page import PageMixin
 from .account_webhook import WebhookMixin
 from .attempt import attempt
 from .connect import connect, is_hurried
@@ -39,7 +40,8 @@ logger = logging.getLogger(__name__)
 
 
 class Account(
-        WebhookMixin, ConnectMixin, CheckMixin, KeysMixin, CompareMixin,
+        WebhookMixin, ConnectMixin, CheckMixin, KeysMixin, PageMixin,
+        CompareMixin,
         ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.account'
 

@@ -40,6 +40,10 @@ class StripeKeyError(ValidationError):
     "A key is none of Stripe, or belongs into another field"
 
 
+class StripeURLError(ValidationError):
+    "The text is no URL of a page"
+
+
 class StripeKeyModifiedWarning(UserWarning):
     pass
 

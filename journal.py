@@ -20,6 +20,17 @@ class Journal(metaclass=PoolMeta):
             'required': Eval('process_method') == 'stripe',
             'invisible': Eval('process_method') != 'stripe',
             })
+    stripe_statement = fields.Selection([
+            (None, ""),
+            ('document', "Number of the Document"),
+            ('reference', "Reference"),
+            ('number', "Number of the Payment"),
+            ], "On Card Statements", sort=False,
+        states={
+            'invisible': Eval('process_method') != 'stripe',
+            },
+        help="What payers read on the statement of their card after the name "
+        "that is set at Stripe, so that they recognize the payment.")
 
     @classmethod
     def __setup__(cls):

@@ -1,18 +1,23 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import hashlib
+import logging
 
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .call import Call
-from .gateway import StripeFailure, StripeKeyReused
+from .gateway import StripeFailure, StripeKeyReused, StripeRefused
 from .record_amount import stripe_amount
 from .state import PaymentState
 
 # Its key and the number of the attempt, in the metadata of an intent
 METADATA = 'tryton_key'
 METADATA_ATTEMPT = 'tryton_attempt'
+# The parameters of an intent without which it can be paid as well
+DISPENSABLE = frozenset(['receipt_email', 'statement_descriptor_suffix'])
+
+logger = logging.getLogger(__name__)
 
 
 class IntentMixin:
@@ -46,7 +51,16 @@ class IntentMixin:
             }
         if self.stripe_customer and self.stripe_customer.stripe_usable_id:
             params['customer'] = self.stripe_customer.stripe_usable_id
+        if suffix := self.stripe_statement_suffix:
+            params['statement_descriptor_suffix'] = suffix
+        if email := self._stripe_receipt_email:
+            params['receipt_email'] = email
         return params
+
+    @property
+    def _stripe_receipt_email(self):
+        if self.stripe_own_account.receipt_email:
+            return next(iter(self.stripe_email_addresses()), None)
 
     @property
     def stripe_method(self):
@@ -156,6 +170,7 @@ class IntentMixin:
         Raises StripeKeyReused if there is one that is not found yet.
         """
         gateway = job.gateway
+        refused = set()
         while True:
             key = job.record.stripe_create_key
             made = None
@@ -163,7 +178,11 @@ class IntentMixin:
                 intent, replayed = yield Call(
                     gateway.payment_intents.create, gateway,
                     {
-                        **job.record.stripe_intent_params(), **params,
+                        **{
+                            n: v for n, v in (
+                                job.record.stripe_intent_params().items())
+                            if n not in refused},
+                        **params,
                         'idempotency_key': key,
                         },
                     func=_create)
@@ -176,6 +195,15 @@ class IntentMixin:
                     return intent
                 made = intent['id']
             except StripeFailure as e:
+                if isinstance(e, StripeRefused) and (
+                        e.param in DISPENSABLE - refused):
+                    # What the payer gets besides must not stop the payment
+                    logger.warning("%s of %s is refused: %s (%s)",
+                        e.param, job.record, e.code, e.request_id)
+                    refused.add(e.param)
+                    job.record.stripe_store(
+                        stripe_attempt=(job.record.stripe_attempt or 0) + 1)
+                    continue
                 if not (e.replayed or isinstance(e, StripeKeyReused)):
                     raise
                 failure = e

@@ -3,6 +3,8 @@
 from trytond.i18n import gettext
 from trytond.pool import Pool
 
+from .descriptor import descriptor_suffix
+
 # The documents that the payer has got: what they are called, and the field
 # of their date
 DOCUMENTS = {
@@ -23,7 +25,7 @@ class TextMixin:
         Numbers that are only ours never stand alone, and the reference for
         the bank is left out, as no bank transfer is asked for.
         """
-        document = (self.line and self.line.move_origin) or self.origin
+        document = self._stripe_document
         items = []
         if document:
             items.append(_named(document))
@@ -43,6 +45,23 @@ class TextMixin:
                     'account_payment_stripe.msg_description_payment',
                     number=self.number))
         return ', '.join(items)
+
+    @property
+    def stripe_statement_suffix(self):
+        """What the payer reads on the statement of the card after the name
+        of the company, None if nothing is set on the journal."""
+        document = self._stripe_document
+        text = {
+            'document': document and getattr(document, 'number', None),
+            'reference': self.reference,
+            }.get(self.journal.stripe_statement)
+        if self.journal.stripe_statement:
+            return descriptor_suffix(text) or descriptor_suffix(self.number)
+
+    @property
+    def _stripe_document(self):
+        "What the payer has got"
+        return (self.line and self.line.move_origin) or self.origin
 
     def _stripe_describe_due(self, document):
         "Return the text about when the document is due, None without one"

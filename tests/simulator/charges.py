@@ -9,7 +9,8 @@ from . import balance, disputes, methods, radar, redirects, refunds
 from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
-from .checks import check_amount, check_currency, check_email, check_multiple
+from .checks import (
+    PREFIX, check_amount, check_currency, check_email, check_multiple)
 from .errors import StripeError, card_error, invalid, missing_param
 from .objects import Row, new_id, shape
 from .schema import String
@@ -120,7 +121,9 @@ def build(world, method, amount, currency, failure=None, status='succeeded',
         amount_refunded=0,
         billing_details=method['billing_details'],
         calculated_statement_descriptor=(
-            'SIMULATOR' if method['type'] == 'card' else None),
+            '* '.join(filter(None, [
+                        PREFIX, values.get('statement_descriptor_suffix')]))
+            if method['type'] == 'card' else None),
         captured=captured,
         currency=currency,
         disputed=False,

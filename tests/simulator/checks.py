@@ -20,6 +20,8 @@ _KNOWN = frozenset(CURRENCIES)
 ZERO_DECIMAL = frozenset(
     'bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split())
 THREE_DECIMAL = frozenset('bhd jod kwd omr tnd'.split())
+# What the cards' statements begin with, as set in the Dashboard
+PREFIX = 'SIMULATOR'
 WHOLE = frozenset(['isk', 'ugx'])
 MINIMUM = {
     'aed': 200, 'czk': 1500, 'dkk': 250, 'gbp': 30, 'hkd': 400,
@@ -94,6 +96,23 @@ def check_amount(amount, currency):
             "Amount must be no more than %s" % display(maximum, currency),
             'amount_too_large', 'amount')
     check_multiple(amount, currency)
+
+
+def check_suffix(suffix):
+    """Raise the error about a suffix that cannot be on a statement
+
+    https://docs.stripe.com/get-started/account/statement-descriptors"""
+    if not suffix:
+        return
+    problem = None
+    if any(c in suffix for c in '<>\\\'"*'):
+        problem = "may not include the characters < > \\ ' \" *"
+    elif not re.search('[A-Za-z]', suffix):
+        problem = "must contain at least one letter"
+    if problem:
+        raise invalid(
+            "The statement descriptor suffix %s." % problem,
+            param='statement_descriptor_suffix')
 
 
 def check_email(email, param='email'):

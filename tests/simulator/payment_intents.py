@@ -6,7 +6,8 @@ from .api import (
     check_filters, endpoint, get, get_customer, listing, merge_metadata,
     metadata_of)
 from .cards import AUTHENTICATION_REQUIRED
-from .checks import check_amount, check_currency, check_email, check_multiple
+from .checks import (
+    check_amount, check_currency, check_email, check_multiple, check_suffix)
 from .errors import invalid
 from .intents import refuse, unexpected
 from .methods import RAW_CARD
@@ -47,6 +48,7 @@ def create(world, call, params):
     check_currency(currency)
     check_amount(params['amount'], currency)
     check_email(params.get('receipt_email'), 'receipt_email')
+    check_suffix(params.get('statement_descriptor_suffix'))
     if params.get('customer'):
         get_customer(world, params['customer'])
     confirm = params.get('confirm')
@@ -179,6 +181,7 @@ def update(world, call, params, id):
     if {'amount', 'currency'} & set(params):
         check_amount(params.get('amount', intent['amount']), currency)
     check_email(params.get('receipt_email'), 'receipt_email')
+    check_suffix(params.get('statement_descriptor_suffix'))
     if params.get('customer'):
         get_customer(world, params['customer'])
     draft = dict(intent, customer=params.get('customer', intent['customer']))
@@ -235,6 +238,7 @@ def confirm(world, call, params, id):
         raise intents.missing_method(intent)
     intents.check_method(intent, method)
     check_email(params.get('receipt_email'), 'receipt_email')
+    check_suffix(params.get('statement_descriptor_suffix'))
     _check_confirm(world, call, intent, method, params, refuse)
     methods.store(world, method)
     for name in ['setup_future_usage', 'receipt_email', 'shipping',
