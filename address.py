@@ -114,6 +114,11 @@ class AddressMixin:
         "The URL to which Stripe sends the payer back"
         return self._stripe_checkout_url('checkout_end')
 
+    @property
+    def stripe_logo_url(self):
+        "The URL of the logo that the page shows"
+        return self._stripe_checkout_url('checkout_logo')
+
     # Whatever the user may read
     @without_check_access
     def _stripe_checkout_url(self, endpoint):

@@ -7,13 +7,14 @@ from sql import Null
 
 from trytond.i18n import gettext
 from trytond.model import Index, fields
+from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .call import Call
 from .convert import from_timestamp
 from .gateway import StripeKeyReused, StripeRefused
 from .run import Run
-from .sources import reusable_method
+from .sources import label, reusable_method
 from .state import KNOWN, instructions
 
 # How long a setup intent is left alone is that many times its age
@@ -298,10 +299,15 @@ class PageMixin:
             return
         gateway = self.stripe_account.gateway
         intent = gateway.setup_intents.retrieve(
-            self.stripe_setup_intent_id, expand=EXPAND)
+            self.stripe_setup_intent_id, expand=[*EXPAND, 'payment_method'])
+        method = intent['payment_method']
+        if isinstance(method, dict):
+            intent = {**intent, 'payment_method': method['id']}
         if intent['status'] == 'succeeded':
             self.stripe_now(self._attach, intent=intent)
             self.__class__.__queue__.find_identical([self])
+            # Nobody reads it who opens the page again
+            return {'saved': label(method) if method else None}
         elif intent['status'] not in KNOWN:
             return {'result': 'unavailable'}
         elif intent['status'] == 'processing':
@@ -317,8 +323,16 @@ class PageMixin:
 
     @property
     def stripe_payee(self):
-        "The name of who will be paid"
         return self.stripe_account.name
+
+    @property
+    def stripe_payee_company(self):
+        Journal = Pool().get('account.payment.journal')
+        companies = {
+            j.company for j in Journal.search([
+                    ('stripe_account', '=', self.stripe_account.id),
+                    ])}
+        return companies.pop() if len(companies) == 1 else None
 
     @property
     def stripe_is_payable(self):

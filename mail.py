@@ -6,8 +6,7 @@ import random
 import smtplib
 import time
 from email.headerregistry import Address
-from email.utils import formatdate, make_msgid
-from urllib.parse import parse_qs, urlsplit
+from email.utils import make_msgid
 
 from sql import Literal
 
@@ -23,9 +22,12 @@ from trytond.url import host
 
 from .attempt import attempt
 from .exceptions import StripeMailError, StripeMailWarning
+from .language import readable
+from .mail_server import (
+    REFUSED, Unsure, is_passing, send, text_of, uri_with_timeout)
+from .plain import plain_text
 
-# In seconds, for the mail server to answer and for a run to send
-TIMEOUT = 10
+# In seconds, for a run to send
 AT_MOST = 60
 # How many e-mails in a row may fail by the mail server
 FAILURES = 3
@@ -170,7 +172,8 @@ class MailMixin:
                 if not message:
                     continue
                 try:
-                    server = server or get_smtp_server(_uri(), strict=True)
+                    server = server or get_smtp_server(
+                        uri_with_timeout(), strict=True)
                 except Exception as e:
                     cls._stripe_mail_later(id_, e)
                     break
@@ -192,20 +195,20 @@ class MailMixin:
     def _stripe_deliver(cls, id_, server, message):
         "Send the message of the record, return if the mail server answered"
         try:
-            refused = _send(server, message)
-        except (*_REFUSED, _Unsure) as e:
-            if _is_passing(e):
+            refused = send(server, message)
+        except (*REFUSED, Unsure) as e:
+            if is_passing(e):
                 # Only this address is refused, others may be taken
                 cls._stripe_mail_later(id_, e)
             else:
-                cls._stripe_note_mail(id_, _text(e))
-            return not isinstance(e, _Unsure)
+                cls._stripe_note_mail(id_, text_of(e))
+            return not isinstance(e, Unsure)
         except Exception as e:
             cls._stripe_mail_later(id_, e)
             return False
         error = None
         if refused:
-            error = _text(smtplib.SMTPRecipientsRefused(refused))
+            error = text_of(smtplib.SMTPRecipientsRefused(refused))
         cls._stripe_note_mail(id_, error, sent=message)
         return True
 
@@ -303,9 +306,10 @@ class MailMixin:
         addresses = record._stripe_mail_addresses()
         record.stripe_keep_address()
         record.stripe_store(stripe_mail_error=None)
-        language = record.stripe_language or Lang.get()
         report = ActionReport(ModelData.get_id(
                 'account_payment_stripe', REPORTS[kind]))
+        language = readable(
+            [record.stripe_language, Lang.get()], report.report_name)
         # Whoever charges it may not be allowed to read it, and the host that a
         # request names is not always ours
         request = Transaction().context.get('_request') or {}
@@ -314,6 +318,10 @@ class MailMixin:
                     language=language.code,
                     _request={'is_secure': request.get('is_secure')}):
             message, title = get_email(report, record, [language])
+            if message.get_content_type() == 'text/html':
+                html = message.get_content()
+                message.set_content(plain_text(html))
+                message.add_alternative(html, subtype='html')
             message['Message-ID'] = make_msgid(domain=host())
         message['From'] = config.get('email', 'from')
         message['To'] = addresses
@@ -341,72 +349,5 @@ class MailMixin:
         return [self.party.email] if self.party.email else []
 
 
-class _Unsure(Exception):
-    "The mail server may have taken the message"
-
-
 class _MailError(Exception):
     "There is nobody to send the e-mail to"
-
-
-# What the mail server answers before it gets the message
-_START_MAIL_INPUT = 354
-# Codes with which the mail server would refuse it each time
-_REFUSED = (
-    smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError,
-    smtplib.SMTPNotSupportedError, ValueError, UnicodeError)
-
-
-def _is_passing(error):
-    "Return if the mail server says to try again later, as with greylisting"
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        codes = [code for code, _ in error.recipients.values()]
-    else:
-        codes = [getattr(error, 'smtp_code', 0)]
-    return any(400 <= code < 500 for code in codes)
-
-
-def _send(server, message):
-    """Send the message, once.
-
-    Return the answers to the recipients that were refused while others were
-    not, by address.
-    Raises _Unsure if the server was silent after it got the message: sent
-    again it might be delivered twice.
-    """
-    message['Date'] = formatdate()
-    given = False
-
-    def getreply():
-        nonlocal given
-        code, text = server.__class__.getreply(server)
-        given |= code == _START_MAIL_INPUT
-        return code, text
-    server.getreply = getreply
-    try:
-        return server.send_message(message)
-    except (smtplib.SMTPServerDisconnected, OSError) as e:
-        if given and not isinstance(e, smtplib.SMTPResponseException):
-            raise _Unsure from e
-        raise
-    finally:
-        del server.getreply
-
-
-def _text(error):
-    "Return what the mail server said"
-    if isinstance(error, _Unsure):
-        return gettext('account_payment_stripe.msg_email_unsure')
-    elif isinstance(error, smtplib.SMTPRecipientsRefused):
-        return '; '.join(
-            '%s: %s' % (address, answer[1].decode(errors='replace'))
-            for address, answer in error.recipients.items())
-    return str(error)
-
-
-def _uri():
-    "Return the URI of the mail server, which is not waited for without end"
-    uri = config.get('email', 'uri')
-    if 'timeout' in parse_qs(urlsplit(uri).query):
-        return uri
-    return '%s%stimeout=%d' % (uri, '&' if '?' in uri else '?', TIMEOUT)

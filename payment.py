@@ -41,7 +41,8 @@ CHOOSING = ['draft', 'submitted', 'approved']
 class Payment(
         # What is charged and what Stripe says of it
         ReviewMixin, MailMixin, PageMixin, RestoreMixin, CustomerMixin,
-        ChargeMixin, IntentMixin, PaidMixin, DisputeMixin, EventMixin, StateMixin,
+        ChargeMixin, IntentMixin, PaidMixin, DisputeMixin, EventMixin,
+        StateMixin,
         WorkflowMixin, LedgerMixin, TextMixin,
         # What other models have too
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin,

@@ -57,8 +57,11 @@ class PageMixin:
 
     @property
     def stripe_payee(self):
-        "The name of who is paid"
         return self.company.rec_name
+
+    @property
+    def stripe_payee_company(self):
+        return self.company
 
     @property
     def stripe_is_payable(self):
@@ -72,6 +75,10 @@ class PageMixin:
         if self.state == 'succeeded':
             return 'succeeded'
         elif self.state not in {'submitted', 'approved', 'processing'}:
+            if (self.stripe_refunded_amount
+                    and self.stripe_refunded_amount
+                    == self.stripe_captured_amount):
+                return 'refunded'
             return 'closed'
         elif (self.stripe_waiting_for == 'transfer'
                 and self.stripe_intent_status == 'requires_action'):

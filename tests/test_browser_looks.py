@@ -142,10 +142,34 @@ class LooksTestCase(CheckoutTestCase):
             self.assertIn(button, html)
         party.lang = french
         party.save()
-        html = self.read(self.checkout(payment), 'de')
-        self.assertIn('lang="fr"', html)
+        # Without its texts a page would be English in French clothes
+        for accepted, language in [('de', 'de'), ('', 'en')]:
+            html = self.read(self.checkout(payment), accepted)
+            self.assertIn('lang="%s"' % language, html)
         page = self.open(payment)
         fill_card(page)
+
+    def test_right_to_left(self):
+        "Only a page with Persian texts is read from right to left"
+        Lang = Model.get('ir.lang')
+        Party = Model.get('party.party')
+        Translation = Model.get('ir.translation')
+        persian, = Lang.find([('code', '=', 'fa')])
+        party = Party(name="Reza", lang=persian)
+        party.save()
+        payment = self.payment('1234.50', party=party)
+        html = self.read(self.checkout(payment))
+        self.assertIn('lang="en" dir="ltr"', html)
+        self.assertIn("Pay €1,234.50", html)
+        Translation(
+            type='report', name='account.payment.stripe.checkout',
+            lang='fa', src="Pay %(amount)s", value="پرداخت %(amount)s",
+            module='account_payment_stripe').save()
+        page = self.open(payment, self.open_page(PHONE))
+        fill_card(page)
+        self.assertEqual(page.locator('html').get_attribute('dir'), 'rtl')
+        self.assertIn('\u2068', page.locator('#amount').inner_text())
+        self.take(page, 'rtl')
 
     def test_mail(self):
         payment = self.payment(reference=HOSTILE)

@@ -6,7 +6,7 @@ from urllib.request import urlopen
 
 from proteus import Model
 
-from ..routes import _headers
+from ..page import headers
 from .browser import CheckoutTestCase, fill_card, with_warnings
 from .tools import create_stripe_customer, process_payments
 
@@ -224,7 +224,7 @@ class TroubleTestCase(CheckoutTestCase):
 
     def test_policy(self):
         "Only Stripe's own origins unless a stand-in is configured"
-        policy = _headers(
+        policy = headers(
             'NONCE', 'https://js.stripe.com/endive/stripe.js')[
             'Content-Security-Policy']
         directives = dict(

@@ -8,7 +8,7 @@ from decimal import Decimal
 from werkzeug.test import Client
 
 from trytond.modules.account_payment_stripe.account import STRIPE_JS
-from trytond.modules.account_payment_stripe.routes import _headers
+from trytond.modules.account_payment_stripe.page import headers
 from trytond.pool import Pool
 from trytond.protocols.wrappers import Response
 from trytond.tests.test_tryton import DB_NAME
@@ -23,7 +23,7 @@ class HeadersTestCase(unittest.TestCase):
 
     def test_link(self):
         "Link works on the page"
-        header = _headers('nonce', STRIPE_JS)['Content-Security-Policy']
+        header = headers('nonce', STRIPE_JS)['Content-Security-Policy']
         policy = {}
         for directive in header.split('; '):
             name, *sources = directive.split(' ')
