@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from trytond.i18n import gettext
 from trytond.model import fields
+from trytond.pyson import TimeDelta
 
 from .exceptions import StripeURLError
 
@@ -27,6 +28,16 @@ class PageMixin:
     receipt_email = fields.Boolean(
         "Send Stripe's Receipts",
         help="Check to let Stripe send a receipt by e-mail to the payer.")
+
+    expiry_notice = fields.TimeDelta(
+        "Announce Expiry",
+        domain=['OR',
+            ('expiry_notice', '=', None),
+            ('expiry_notice', '>=', TimeDelta()),
+            ],
+        help="How long before their default payment method expires customers "
+        "are asked by e-mail for another one.\n"
+        "Leave empty to not ask them.")
 
     @classmethod
     def default_receipt_email(cls):

@@ -19,6 +19,7 @@ from .batch import Batch
 from .checkout import CheckoutMixin
 from .customer_checkout import PageMixin
 from .customer_mail import MailMixin
+from .customer_method import MethodsMixin
 from .customer_owner import OwnerMixin
 from .customer_sync import SyncMixin
 from .dashboard import DashboardMixin
@@ -29,7 +30,7 @@ from .lease import LeaseMixin
 from .retry import RetryMixin
 from .secret import Secret
 from .sources import (
-    label, read_fingerprints, read_payment_methods, read_sources)
+    fingerprints_of, label, read_payment_methods, read_saved, read_sources)
 
 SECTION = 'account_payment_stripe'
 
@@ -45,7 +46,7 @@ _READONLY = {
 
 
 class Customer(
-        PageMixin, MailMixin, SyncMixin, OwnerMixin,
+        PageMixin, MailMixin, MethodsMixin, SyncMixin, OwnerMixin,
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, DashboardMixin,
         DeactivableMixin, ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.customer'
@@ -176,12 +177,21 @@ class Customer(
             'customers', self.stripe_customer_id,
             self.stripe_account.mode == 'live')
 
+    @classmethod
+    def default_stripe_account(cls):
+        Account = Pool().get('account.payment.stripe.account')
+        accounts = Account.search([], limit=2)
+        if len(accounts) == 1:
+            return accounts[0].id
+
     def get_rec_name(self, name):
-        rec_name = self.stripe_customer_id or super().get_rec_name(name)
         if self.stripe_doubles:
-            # Several records may have the same id, so it is no name
-            rec_name = '%s - %s' % (rec_name, self.party.rec_name)
-        return rec_name
+            # They may have the same party, and have the same methods
+            return '%s - %s' % (self.stripe_customer_id, self.party.rec_name)
+        method = self.stripe_usual_method
+        return '%s (%s)' % (
+            self.party.rec_name,
+            method.label if method else self.stripe_customer_id or self.id)
 
     @classmethod
     def search_rec_name(cls, name, clause):
@@ -190,6 +200,7 @@ class Customer(
         return [bool_op,
             ('stripe_customer_id', *clause[1:]),
             ('party.rec_name', *clause[1:]),
+            ('stripe_methods.label', *clause[1:]),
             ]
 
     @classmethod
@@ -296,7 +307,7 @@ class Customer(
                     customer.stripe_look_now()
                 if not customer.stripe_usable_id:
                     continue
-                fingerprints = read_fingerprints(
+                saved = read_saved(
                     customer.stripe_account.gateway,
                     customer.stripe_usable_id)
             except StripeFailure as e:
@@ -304,7 +315,12 @@ class Customer(
                         'account_payment_stripe.msg_stripe_failure',
                         record=customer.rec_name,
                         error=failure_message(e))) from None
-            customer.add_fingerprints(fingerprints)
+            customer.stripe_keep_saved(saved)
+
+    def stripe_keep_saved(self, objects):
+        "Keep what the dictionaries of all that is saved tell"
+        self.stripe_keep_methods(objects)
+        self.add_fingerprints(fingerprints_of(objects))
 
     def add_fingerprints(self, fingerprints):
         "Store those of the fingerprints that are new"
@@ -354,6 +370,7 @@ class SourceDetach(Wizard):
                     'account_payment_stripe.msg_stripe_failure',
                     record=customer.rec_name,
                     error=failure_message(e))) from None
+        customer.stripe_drop_methods([source])
         customer.clear_stripe_caches()
         return 'end'
 

@@ -157,14 +157,14 @@ class PageMixin:
         A refusal is kept on the customer.
         """
         method = reusable_method(intent)
-        refused = None
+        refused = saved = None
         try:
             if job.record.stripe_look_needed:
                 yield from cls.stripe_look(job.record.id, job.gateway)
             if customer_id := job.record.stripe_usable_id:
                 try:
                     # Stripe answers the same when it is attached already
-                    yield Call(
+                    saved = yield Call(
                         job.gateway.payment_methods.attach,
                         method, customer=customer_id)
                 except StripeRefused as e:
@@ -187,6 +187,9 @@ class PageMixin:
             job.record.save()
             job.record._forget_intent(intent['id'], e, failed=True)
         else:
+            if saved:
+                # It was saved to be charged
+                job.record.stripe_keep_default(saved)
             job.record._forget_intent(intent['id'], refused)
 
     def _forget_intent(
@@ -367,14 +370,6 @@ class PageMixin:
             }
 
     @classmethod
-    def stripe_on_detached(cls, account, event):
-        "The payer may have removed a payment method at the checkout page"
-        customers = cls.stripe_of_event(account, event)
-        if customers:
-            cls.clear_stripe_caches()
-        return customers
-
-    @classmethod
     def stripe_on_setup_intent(cls, account, event):
         intent_id = event['data']['object']['id']
         customers = cls.search([
@@ -396,9 +391,9 @@ class PageMixin:
         if object_['object'] == 'setup_intent':
             name = 'stripe_setup_intent_id'
         elif object_['object'] == 'payment_method':
-            # It has been detached from the customer
+            # Of the one from which it has been detached only this tells
             before = event['data'].get('previous_attributes') or {}
-            id_ = before.get('customer')
+            id_ = object_.get('customer') or before.get('customer')
         if not id_:
             return []
         return cls.search([

@@ -19,7 +19,7 @@ class MailMixin(MailMixin):
     @property
     def stripe_mail_kind(self):
         if self.active and self.stripe_setup_intent_id:
-            return 'card'
+            return 'expiring' if self.stripe_expiring else 'card'
 
     def stripe_prepare_mail(self):
         # Without it the page only tells that something is saved

@@ -323,6 +323,7 @@ class OwnerMixin:
             message = gettext(
                 'account_payment_stripe.msg_customer_deleted',
                 id=self.stripe_customer_id)
+        self.stripe_drop_methods()
         self.stripe_customer_id = None
         self.stripe_owned_id = None
         self.stripe_double = 0

@@ -15,7 +15,7 @@ from .gateway import StripeFailure, StripeKeyReused, StripeRefused
 from .party import PartyChanges
 from .policy import Meaning
 from .run import Run
-from .sources import read_fingerprints, read_owner
+from .sources import read_owner, read_saved
 
 # How long a customer waits for the records that use the same at Stripe
 PAUSE = dt.timedelta(days=1)
@@ -92,6 +92,7 @@ class SyncMixin:
         Run(cls, cls._create_one).carry(where, customers)
         if customers is None:
             cls._send_again()
+            cls.stripe_announce()
             cls.stripe_mail()
 
     @classmethod
@@ -221,13 +222,13 @@ class SyncMixin:
         if not customer_id:
             return
         try:
-            found = yield Call(
+            saved = yield Call(
                 customers.payment_methods.list, job.gateway, customer_id,
-                func=read_fingerprints, also=[customers.payment_sources.list])
+                func=read_saved, also=[customers.payment_sources.list])
         except StripeFailure:
             # A user can still look for them with the button
             return
-        job.record.add_fingerprints(found)
+        job.record.stripe_keep_saved(saved)
 
     @classmethod
     def _create_one(cls, job):

@@ -50,8 +50,14 @@ HANDLERS = {
         'account.payment', 'stripe_on_payment_intent'),
     'payment_intent.partially_funded': (
         'account.payment', 'stripe_on_payment_intent'),
+    'payment_method.attached': (
+        'account.payment.stripe.customer', 'stripe_on_payment_method'),
+    'payment_method.updated': (
+        'account.payment.stripe.customer', 'stripe_on_payment_method'),
+    'payment_method.automatically_updated': (
+        'account.payment.stripe.customer', 'stripe_on_payment_method'),
     'payment_method.detached': (
-        'account.payment.stripe.customer', 'stripe_on_detached'),
+        'account.payment.stripe.customer', 'stripe_on_payment_method'),
     'setup_intent.succeeded': (
         'account.payment.stripe.customer', 'stripe_on_setup_intent'),
     'setup_intent.canceled': (

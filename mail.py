@@ -34,11 +34,12 @@ FAILURES = 3
 # Whoever got an e-mail within it hardly wants another one
 RECENT = dt.timedelta(days=1)
 # The reports of the e-mails: after a refusal, before any payment, to save a
-# payment method
+# payment method, and in time before the saved one expires
 REPORTS = {
     'declined': 'report_email_checkout',
     'request': 'report_email_request',
     'card': 'report_email_card',
+    'expiring': 'report_email_card',
     }
 
 logger = logging.getLogger(__name__)
@@ -308,8 +309,9 @@ class MailMixin:
         record.stripe_store(stripe_mail_error=None)
         report = ActionReport(ModelData.get_id(
                 'account_payment_stripe', REPORTS[kind]))
-        language = readable(
-            [record.stripe_language, Lang.get()], report.report_name)
+        language = record.stripe_language or Lang.get()
+        if language.direction == 'rtl':
+            language = readable([language, Lang.get()], report.report_name)
         # Whoever charges it may not be allowed to read it, and the host that a
         # request names is not always ours
         request = Transaction().context.get('_request') or {}
@@ -322,6 +324,8 @@ class MailMixin:
                 html = message.get_content()
                 message.set_content(plain_text(html))
                 message.add_alternative(html, subtype='html')
+                for part in message.iter_parts():
+                    part['Content-Language'] = language.code
             message['Message-ID'] = make_msgid(domain=host())
         message['From'] = config.get('email', 'from')
         message['To'] = addresses

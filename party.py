@@ -126,12 +126,15 @@ class Erase(metaclass=PoolMeta):
         pool = Pool()
         Customer = pool.get('account.payment.stripe.customer')
         Fingerprint = pool.get('account.payment.stripe.customer.fingerprint')
+        Method = pool.get('account.payment.stripe.customer.method')
         return super().to_erase(party_id) + [
             # Those not active are deleted at Stripe by cron
             (Customer, [('party', '=', party_id)], True,
                 ['stripe_token', *map('stripe_error_{}'.format,
                         ['message', 'code', 'param'])],
                 [None] * 4),
+            (Method, [('customer.party', '=', party_id)], False,
+                ['label', 'expires'], [None, None]),
             (Fingerprint, [('customer.party', '=', party_id)], False,
                 ['fingerprint'],
                 # Not the same as of another

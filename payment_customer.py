@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 from trytond.i18n import gettext
+from trytond.model import fields
 from trytond.modules.account_payment.exceptions import ProcessError
 from trytond.pool import Pool
 from trytond.transaction import inactive_records
@@ -23,6 +24,7 @@ class CustomerMixin:
         """
         Customer = Pool().get('account.payment.stripe.customer')
         chosen = {p.stripe_customer: p for p in payments if p.stripe_customer}
+        with_customer = [p for p in payments if p.stripe_customer]
         payments = [
             p for p in payments if not (
                 p.stripe_token
@@ -41,15 +43,58 @@ class CustomerMixin:
                         'account_payment_stripe.msg_payment_customer',
                         payment=payment.rec_name,
                         error=failure_message(failure)))
-        if not payments:
-            return
         customers = {
             (c.party, c.stripe_account): c for c in found
             if c.stripe_usable_id and c not in failures}
         for payment in payments:
             payment.stripe_customer = customers.get(
                 (payment.party, payment.journal.stripe_account))
-        cls.save(payments)
+        for payment in [*payments, *with_customer]:
+            payment._stripe_set_method()
+        cls.save([*payments, *with_customer])
+
+    def _stripe_set_method(self):
+        "Choose the default method of the customer if nothing is chosen"
+        if self._stripe_has_method or not self.stripe_customer:
+            return
+        method = self.stripe_customer.stripe_default_method
+        if not method:
+            return
+        if method.identifier.startswith('pm_'):
+            self.stripe_customer_payment_method = method.identifier
+        else:
+            self.stripe_customer_source = method.identifier
+
+    @property
+    def _stripe_has_method(self):
+        return bool(
+            self.stripe_token
+            or self.stripe_payment_intent_id
+            or self.stripe_charge_id
+            or self.stripe_customer_source
+            or self.stripe_customer_payment_method)
+
+    @fields.depends(
+        'process_method', 'state', 'stripe_token', 'stripe_payment_intent_id',
+        'stripe_charge_id', 'stripe_customer_source',
+        'stripe_customer_payment_method', 'stripe_customer',
+        '_parent_stripe_customer.stripe_default_method')
+    def on_change_notify(self):
+        notifications = super().on_change_notify()
+        if (self.process_method == 'stripe'
+                and self.state in {'draft', 'submitted', 'approved'}
+                and self.stripe_customer
+                and not self._stripe_has_method):
+            method = self.stripe_customer.stripe_default_method
+            if method:
+                notifications.append(('info', gettext(
+                            'account_payment_stripe.msg_payment_default',
+                            method=method.rec_name)))
+            else:
+                notifications.append(('warning', gettext(
+                            'account_payment_stripe'
+                            '.msg_payment_nothing_chosen')))
+        return notifications
 
     @classmethod
     def _stripe_look_customer(cls, job):

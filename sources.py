@@ -55,11 +55,15 @@ def read_payment_methods(gateway, customer):
         if m['id'].startswith('pm_')]
 
 
-def read_fingerprints(gateway, customer):
-    "Return the set of the fingerprints of the cards of the customer"
-    objects = (
+def read_saved(gateway, customer):
+    "Return the dictionaries of all that the customer has saved at Stripe"
+    return (
         read_sources(gateway, customer)
         + read_payment_methods(gateway, customer))
+
+
+def fingerprints_of(objects):
+    "Return the set of the fingerprints of the cards among the dictionaries"
     return set(filter(None, map(_fingerprint, objects)))
 
 
