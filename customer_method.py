@@ -28,8 +28,8 @@ class Method(ModelSQL, ModelView):
     customer = fields.Many2One(
         'account.payment.stripe.customer', "Customer", required=True,
         readonly=True, ondelete='CASCADE')
-    identifier = fields.Char(
-        "Identifier", required=True, readonly=True, strip=False)
+    stripe_payment_method_id = fields.Char(
+        "Stripe Payment Method", required=True, readonly=True, strip=False)
     label = fields.Char("Payment Method", readonly=True, strip=False)
     expires = fields.Date(
         "Expires", readonly=True,
@@ -41,7 +41,7 @@ class Method(ModelSQL, ModelView):
         cls.__access__.add('customer')
         t = cls.__table__()
         cls._sql_constraints = [
-            ('identifier_unique', Unique(t, t.customer, t.identifier),
+            ('method_unique', Unique(t, t.customer, t.stripe_payment_method_id),
                 'account_payment_stripe.msg_customer_method_unique'),
             ]
 
@@ -49,7 +49,7 @@ class Method(ModelSQL, ModelView):
     def values_of(cls, object_):
         "Return the values of the dictionary of a source or payment method"
         return {
-            'identifier': object_['id'],
+            'stripe_payment_method_id': object_['id'],
             'label': one_line(label(object_)),
             'expires': _expires(object_),
             }
@@ -99,11 +99,11 @@ class MethodsMixin:
         whole: if they are all that is saved.
         """
         Method = Pool().get(MODEL)
-        known = {m.identifier: m for m in Method.search([
+        known = {m.stripe_payment_method_id: m for m in Method.search([
                     ('customer', '=', self.id)])}
         to_save = []
         for values in map(Method.values_of, objects):
-            row = known.pop(values['identifier'], None) or Method(
+            row = known.pop(values['stripe_payment_method_id'], None) or Method(
                 customer=self)
             if any(getattr(row, n, None) != v for n, v in values.items()):
                 for name, value in values.items():
@@ -121,7 +121,7 @@ class MethodsMixin:
         if not self.stripe_default_method:
             self.stripe_default_method, = Pool().get(MODEL).search([
                     ('customer', '=', self.id),
-                    ('identifier', '=', object_['id']),
+                    ('stripe_payment_method_id', '=', object_['id']),
                     ])
             self.save()
 
@@ -131,7 +131,7 @@ class MethodsMixin:
         Method = Pool().get(MODEL)
         domain = [('customer', '=', self.id)]
         if identifiers is not None:
-            domain.append(('identifier', 'in', identifiers))
+            domain.append(('stripe_payment_method_id', 'in', identifiers))
         rows = Method.search(domain)
         if self.stripe_default_method in rows:
             self.stripe_default_method = None

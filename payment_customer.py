@@ -60,10 +60,10 @@ class CustomerMixin:
         method = self.stripe_customer.stripe_default_method
         if not method:
             return
-        if method.identifier.startswith('pm_'):
-            self.stripe_customer_payment_method = method.identifier
+        if method.stripe_payment_method_id.startswith('pm_'):
+            self.stripe_customer_payment_method = method.stripe_payment_method_id
         else:
-            self.stripe_customer_source = method.identifier
+            self.stripe_customer_source = method.stripe_payment_method_id
 
     @property
     def _stripe_has_method(self):

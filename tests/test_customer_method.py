@@ -270,7 +270,7 @@ class MethodTestCase(StripeTestCase):
             customer = Customer(self.customer)
             customer.stripe_default_method, = [
                 m for m in customer.stripe_methods
-                if m.identifier == secure.id]
+                if m.stripe_payment_method_id == secure.id]
             customer.save()
         with MailServer():
             id_ = self.process(amount=Decimal('7.00'))
