@@ -18,6 +18,8 @@ except ImportError:
     generate_png = None
 
 MODULE = 'account_payment_stripe'
+PAGES = [
+    'account.payment', 'account.payment.stripe.customer', 'account.invoice']
 
 
 class AddressMixin:
@@ -77,6 +79,26 @@ class AddressMixin:
     def stripe_is_payable(self):
         "If something can be paid, or saved, at the address"
         return True
+
+    @property
+    def stripe_payee(self):
+        "The name of who is paid, or will be"
+        raise NotImplementedError
+
+    @property
+    def stripe_payee_company(self):
+        "The company that is paid, None if it is not known"
+        raise NotImplementedError
+
+    @property
+    def stripe_contact(self):
+        "Where payers can ask, None if nobody set it"
+        account = self.stripe_own_account
+        contact = account and account.contact
+        company = self.stripe_payee_company
+        if not contact and company:
+            contact = company.party.email or company.party.phone
+        return contact or None
 
     @classmethod
     @ModelView.button
@@ -164,7 +186,7 @@ class FormerAddress(ModelSQL):
     @classmethod
     def _get_models(cls):
         "Return the names of the models that have addresses"
-        return ['account.payment', 'account.payment.stripe.customer']
+        return page_models()
 
     @classmethod
     @without_check_access
@@ -189,6 +211,13 @@ class FormerAddress(ModelSQL):
             for record in former.record.__class__.search([
                         ('id', '=', former.record.id)]):
                 return record
+
+
+def page_models():
+    "Return the names of the models that have pages"
+    # Invoices are there with an extra
+    there = {n for n, _ in Pool().iterobject()}
+    return [n for n in PAGES if n in there]
 
 
 def _digest(key):

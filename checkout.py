@@ -80,25 +80,6 @@ class CheckoutMixin(AddressMixin):
         "The language, an ir.lang, of the party or None"
         raise NotImplementedError
 
-    @property
-    def stripe_payee(self):
-        "The name of who is paid, or will be"
-        raise NotImplementedError
-
-    @property
-    def stripe_payee_company(self):
-        "The company that is paid, None if it is not known"
-        raise NotImplementedError
-
-    @property
-    def stripe_contact(self):
-        "Where payers can ask, None if nobody set it"
-        contact = self.stripe_own_account.contact
-        company = self.stripe_payee_company
-        if not contact and company:
-            contact = company.party.email or company.party.phone
-        return contact or None
-
 
 class CheckoutPage(Report):
     __name__ = 'account.payment.stripe.checkout'

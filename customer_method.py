@@ -41,7 +41,8 @@ class Method(ModelSQL, ModelView):
         cls.__access__.add('customer')
         t = cls.__table__()
         cls._sql_constraints = [
-            ('method_unique', Unique(t, t.customer, t.stripe_payment_method_id),
+            ('method_unique',
+                Unique(t, t.customer, t.stripe_payment_method_id),
                 'account_payment_stripe.msg_customer_method_unique'),
             ]
 
@@ -103,8 +104,9 @@ class MethodsMixin:
                     ('customer', '=', self.id)])}
         to_save = []
         for values in map(Method.values_of, objects):
-            row = known.pop(values['stripe_payment_method_id'], None) or Method(
-                customer=self)
+            row = known.pop(
+                values['stripe_payment_method_id'], None) or Method(
+                    customer=self)
             if any(getattr(row, n, None) != v for n, v in values.items()):
                 for name, value in values.items():
                     setattr(row, name, value)

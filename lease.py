@@ -11,17 +11,9 @@ from .error import error_message
 from .store import update
 
 
-class LeaseMixin:
-    "What a Run carries"
+class LockMixin:
+    "What is locked and written for Stripe"
     __slots__ = ()
-
-    stripe_leased_until = fields.Timestamp("Leased until", readonly=True)
-
-    @classmethod
-    def copy(cls, records, default=None):
-        default = default.copy() if default is not None else {}
-        default.setdefault('stripe_leased_until')
-        return super().copy(records, default=default)
 
     @classmethod
     def stripe_lock(cls, records):
@@ -54,6 +46,28 @@ class LeaseMixin:
                     cache[cls.__name__].pop(id_, None)
         return cls.browse([i for i in map(int, records) if i in ids])
 
+    def stripe_store(self, **values):
+        """Write those of the values that are new.
+
+        Only for what is known of Stripe, on which nothing else depends: it
+        goes without the checks of the model. They become what it would accept.
+        Raises AmountError if the currency has not enough digits for one.
+        """
+        update(self, values)
+
+
+class LeaseMixin(LockMixin):
+    "What a Run carries"
+    __slots__ = ()
+
+    stripe_leased_until = fields.Timestamp("Leased until", readonly=True)
+
+    @classmethod
+    def copy(cls, records, default=None):
+        default = default.copy() if default is not None else {}
+        default.setdefault('stripe_leased_until')
+        return super().copy(records, default=default)
+
     @classmethod
     def stripe_note_error(cls, id_, error):
         "Show on the record the exception for which it could not go on"
@@ -71,12 +85,3 @@ class LeaseMixin:
         Raises StripeFailure.
         """
         cls.stripe_note_error(id_, error)
-
-    def stripe_store(self, **values):
-        """Write those of the values that are new.
-
-        Only for what is known of Stripe, on which nothing else depends: it
-        goes without the checks of the model. They become what it would accept.
-        Raises AmountError if the currency has not enough digits for one.
-        """
-        update(self, values)

@@ -15,6 +15,7 @@ from trytond.transaction import Transaction
 
 from .gateway import API_BASE
 from .language import readable
+from .payment_text import named
 
 SECTION = 'account_payment_stripe'
 REPORT = 'account.payment.stripe.checkout'
@@ -96,6 +97,43 @@ def render_missing(request, former):
         HTTPStatus.GONE if former else HTTPStatus.NOT_FOUND, request)
 
 
+def render_invoice(request, invoice, state, lines=()):
+    """Return the response that lets choose what to pay of the invoice, or
+    tells that there is nothing to do.
+
+    state: choose, busy, settled or unavailable.
+    lines: the tuples of stripe_lines_online.
+    """
+    account = invoice.stripe_own_account
+    page = {
+        'state': state,
+        'setup': False,
+        'end': False,
+        'amount': None,
+        'stripe_js': '',
+        'company': invoice.stripe_payee,
+        'contact': invoice.stripe_contact,
+        'logo': _logo(invoice),
+        'test': bool(account and account.mode == 'test'),
+        'terms_url': account and account.terms_url,
+        'party': invoice.party.full_name,
+        }
+    lang = _language(request, invoice)
+
+    def fill():
+        page['description'] = named(invoice.__class__(invoice.id))
+        page['lines'] = [{
+                'url': '?line=%s' % line.id,
+                'amount': _money(lang, amount, invoice.currency),
+                'due': line.maturity_date and lang.strftime(
+                    line.maturity_date),
+                } for line, _, amount in lines]
+    return _respond(
+        page, lang, fill,
+        HTTPStatus.SERVICE_UNAVAILABLE
+        if state == 'unavailable' else HTTPStatus.OK, request)
+
+
 def _respond(page, lang, fill, status, request, record=None):
     """Return the response with the page in the language.
 
@@ -161,7 +199,7 @@ def _details(record, lang, state):
         'contact': record.stripe_contact,
         'description': None,
         'error': None,
-        'logo': None,
+        'logo': _logo(record),
         'party': record.party.full_name,
         'publishable_key': account.publishable_key,
         'test': account.mode == 'test',
@@ -170,9 +208,6 @@ def _details(record, lang, state):
         'checkout_url': urlsplit(record.stripe_checkout_url).path,
         'return_url': urlsplit(record.stripe_return_url).path,
         }
-    company = record.stripe_payee_company
-    if company and company.logo and record.stripe_checkout_id:
-        details['logo'] = urlsplit(record.stripe_logo_url).path
     if details['setup']:
         if record.stripe_setup_refused:
             # Stripe's message is for developers
@@ -180,6 +215,13 @@ def _details(record, lang, state):
     else:
         details.update(_payment_details(record, lang, state))
     return details
+
+
+def _logo(record):
+    "Return the path of the logo that the page shows, None without one"
+    company = record.stripe_payee_company
+    if company and company.logo and record.stripe_checkout_id:
+        return urlsplit(record.stripe_logo_url).path
 
 
 def _payment_details(payment, lang, state):

@@ -61,7 +61,8 @@ class CustomerMixin:
         if not method:
             return
         if method.stripe_payment_method_id.startswith('pm_'):
-            self.stripe_customer_payment_method = method.stripe_payment_method_id
+            self.stripe_customer_payment_method = (
+                method.stripe_payment_method_id)
         else:
             self.stripe_customer_source = method.stripe_payment_method_id
 

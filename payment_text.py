@@ -28,7 +28,7 @@ class TextMixin:
         document = self._stripe_document
         items = []
         if document:
-            items.append(_named(document))
+            items.append(named(document))
             reference = getattr(document, 'reference', None)
             if document.__name__ in DOCUMENTS and reference:
                 items.append(gettext(
@@ -72,7 +72,7 @@ class TextMixin:
                 date=_formatted(date))
 
 
-def _named(document):
+def named(document):
     "Return the kind, number and date of the document"
     number = getattr(document, 'number', None) or document.rec_name
     if document.__name__ in DOCUMENTS:

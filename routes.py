@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import logging
+from urllib.parse import urlsplit
 
 from trytond import config
 from trytond.exceptions import UserError
@@ -10,19 +11,16 @@ from trytond.protocols.wrappers import (
 from trytond.routing import Route, Router, Rule
 from trytond.transaction import Transaction
 
+from .address import page_models
 from .attempt import attempt
 from .connect import hurried
 from .exceptions import StripeError
 from .gateway import StripeFailure
 from .inquiry import InquiryLimit
-from .page import render, render_missing
+from .page import render, render_invoice, render_missing
 
 logger = logging.getLogger(__name__)
 
-CHECKOUT_MODELS = {
-    'account.payment',
-    'account.payment.stripe.customer',
-    }
 # In pixels, twice as large as it is shown
 LOGO = (480, 128)
 
@@ -71,6 +69,8 @@ class Routes(Router):
         record = _find(pool, model, id)
         if not record:
             return _missing(request, pool, model, id)
+        if model == 'account.invoice':
+            return cls._checkout_invoice(request, record)
         page = {}
         if record.stripe_checkout_result in {
                 'open', 'waiting', 'unavailable'}:
@@ -81,6 +81,39 @@ class Routes(Router):
             except (StripeFailure, UserError) as e:
                 page = cls._failed(record, e)
         return render(request, record, page)
+
+    @classmethod
+    def _checkout_invoice(cls, request, invoice):
+        "Return the response that leads to the payment of the invoice"
+        Invoice = invoice.__class__
+        try:
+            invoice, = Invoice.stripe_lock([invoice])
+            lines = invoice.stripe_lines_online
+            wanted = request.args.get('line')
+            if wanted:
+                lines = [x for x in lines if str(x[0].id) == wanted]
+            if len(lines) > 1:
+                return render_invoice(request, invoice, 'choose', lines)
+            elif lines:
+                payment = invoice.stripe_pay_online(*lines[0])
+                if (payment.stripe_checkout_result == 'open'
+                        and not payment.stripe_checkout_needed):
+                    # What is saved is being charged
+                    return render_invoice(request, invoice, 'busy')
+            else:
+                payment = invoice.stripe_last_payment
+        except (StripeFailure, UserError) as e:
+            Transaction().rollback()
+            logger.warning("page of %s: %s", invoice, e)
+            return render_invoice(request, invoice, 'unavailable')
+        if not (payment and payment.stripe_checkout_id):
+            return render_invoice(request, invoice, 'settled')
+        return Response(
+            status=HTTPStatus.SEE_OTHER, headers={
+                'Location': urlsplit(payment.stripe_checkout_url).path,
+                'Cache-Control': 'no-store',
+                'Referrer-Policy': 'no-referrer',
+                })
 
     @classmethod
     def checkout_end(cls, request, pool, model, id):
@@ -153,7 +186,7 @@ class Routes(Router):
 
 
 def _find(pool, model, id):
-    if model not in CHECKOUT_MODELS:
+    if model not in page_models():
         abort(HTTPStatus.FORBIDDEN)
     return pool.get(model).from_checkout_id(id)
 

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from decimal import Decimal
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import stripe
 from proteus import Model
@@ -170,11 +170,12 @@ def create_user(name, *groups, company=None, config=None):
 
 
 def browse(url, method='GET', **options):
-    """Request the path of the URL from trytond, return the response.
+    """Request the URL from trytond, wherever it is, return the response.
 
     Within the process, so that a database in memory can be used."""
     from trytond.wsgi import app
-    return Client(app).open(urlsplit(url).path, method=method, **options)
+    path = urlunsplit(('', '', *urlsplit(url)[2:]))
+    return Client(app).open(path, method=method, **options)
 
 
 class MailServer:
