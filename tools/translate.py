@@ -10,6 +10,7 @@ each language leaves untranslated.
 Further translations are read from the standard input if it is not a terminal:
 a JSON object of objects, {"de": {"English text": "deutscher Text"}}.
 """
+import argparse
 import json
 import logging
 import os
@@ -72,10 +73,14 @@ def update(language, source, more):
 
 
 def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('languages', nargs='*')
+    languages = parser.parse_args().languages
     more = {} if sys.stdin.isatty() else json.loads(sys.stdin.read() or '{}')
     source = export()
-    languages = sys.argv[1:] or sorted(p.stem for p in LOCALE.glob('*.po'))
-    for language in languages:
+    for language in languages or sorted(p.stem for p in LOCALE.glob('*.po')):
         left = update(language, source, more.get(language, {}))
         print("%s: %d of %d left" % (language, len(left), len(source)))
         for text, context in left.items():
