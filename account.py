@@ -46,8 +46,15 @@ class Account(
     __name__ = 'account.payment.stripe.account'
 
     name = fields.Char("Name", required=True)
-    secret_key = Secret("Secret Key", required=True)
-    publishable_key = PublishableKey("Publishable Key", required=True)
+    secret_key = Secret(
+        "Secret Key", required=True,
+        help="The key with which Tryton asks Stripe, "
+        "sk_… or a restricted one: rk_….\n"
+        "It is in the Stripe dashboard under API Keys.")
+    publishable_key = PublishableKey(
+        "Publishable Key", required=True,
+        help="The key of the page on which payers pay, pk_….\n"
+        "It is in the Stripe dashboard under API Keys.")
     webhook_identifier = Secret("Webhook Identifier", readonly=True)
     webhook_endpoint = fields.Function(
         fields.Char(
@@ -140,6 +147,16 @@ class Account(
                 'new_identifier': {
                     'icon': 'tryton-refresh',
                     },
+                'create_identifier': {
+                    'invisible': Bool(Eval('webhook_endpoint')),
+                    'icon': 'tryton-add',
+                    'depends': ['webhook_endpoint'],
+                    },
+                'remove_identifier': {
+                    'invisible': ~Eval('webhook_endpoint'),
+                    'icon': 'tryton-remove',
+                    'depends': ['webhook_endpoint'],
+                    },
                 })
         if Pool.test:
             cls.__rpc__['webhook'] = RPC(
@@ -199,7 +216,18 @@ class Account(
 
     @classmethod
     @ModelView.button
+    def create_identifier(cls, accounts):
+        cls.new_identifier([a for a in accounts if not a.webhook_identifier])
+
+    @classmethod
+    @ModelView.button
+    def remove_identifier(cls, accounts):
+        cls.new_identifier([a for a in accounts if a.webhook_identifier])
+
+    @classmethod
+    @ModelView.button
     def new_identifier(cls, accounts):
+        "Create the URL of the webhook, or remove it if there is one"
         for account in accounts:
             if account.webhook_identifier:
                 account.webhook_identifier = None

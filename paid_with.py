@@ -32,6 +32,7 @@ class PaidWith:
     payer was not asked
     receipt_url: of the receipt that Stripe shows to the payer
     at: the timestamp of when it was charged
+    capture_before: the timestamp of when an authorization ends
     """
     type: Optional[str] = None
     label: Optional[str] = None
@@ -39,6 +40,7 @@ class PaidWith:
     three_d_secure: Optional[str] = None
     receipt_url: Optional[str] = None
     at: Optional[int] = None
+    capture_before: Optional[int] = None
 
     @classmethod
     def from_charge(cls, charge):
@@ -54,7 +56,8 @@ class PaidWith:
             risk_level=(charge.get('outcome') or {}).get('risk_level'),
             three_d_secure=(method.get('three_d_secure') or {}).get('result'),
             receipt_url=charge.get('receipt_url'),
-            at=charge.get('created'))
+            at=charge.get('created'),
+            capture_before=method.get('capture_before'))
 
 
 def _label(type_, method):

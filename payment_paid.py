@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-from trytond.model import fields
+from trytond.model import ModelView, fields
+from trytond.pyson import Eval
 
 from .convert import UNKNOWN, from_timestamp
 from .dashboard import DashboardMixin
@@ -50,12 +51,39 @@ class PaidMixin(DashboardMixin):
         states=shown('stripe_receipt_url'),
         help="The receipt that Stripe shows to the payer.")
 
+    stripe_capture_until = fields.Timestamp(
+        "Capture until", readonly=True,
+        states={
+            'invisible': (
+                ~Eval('stripe_capture_until')
+                | (Eval('stripe_waiting_for') != 'capture')),
+            },
+        help="When the authorization ends and the amount is lost.")
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        cls._buttons.update({
+                'stripe_refund': {
+                    'invisible': (
+                        (Eval('process_method') != 'stripe')
+                        | (Eval('state') != 'succeeded')),
+                    'icon': 'tryton-back',
+                    'depends': ['process_method', 'state'],
+                    },
+                })
+
+    @classmethod
+    @ModelView.button_action('account_payment_stripe.wizard_payment_refund')
+    def stripe_refund(cls, payments):
+        pass
+
     @classmethod
     def _stripe_own_fields(cls):
         return super()._stripe_own_fields() + [
             'stripe_method_type', 'stripe_paid_with', 'stripe_paid_at',
             'stripe_risk_level', 'stripe_three_d_secure',
-            'stripe_receipt_url']
+            'stripe_receipt_url', 'stripe_capture_until']
 
     @property
     def _stripe_dashboard(self):
@@ -82,4 +110,7 @@ class PaidMixin(DashboardMixin):
             'stripe_risk_level': paid.risk_level,
             'stripe_three_d_secure': paid.three_d_secure,
             'stripe_receipt_url': paid.receipt_url,
+            'stripe_capture_until': (
+                from_timestamp(paid.capture_before)
+                if paid.capture_before else None),
             }
