@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import mutations_access
 import mutations_ledger
+import mutations_page
 import mutations_payment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -46,7 +47,8 @@ sys.meta_path.insert(0, Finder)
 '''
 
 # Name: file, (text, replacement) ..., tests that must fail
-LISTS = [mutations_payment, mutations_access, mutations_ledger]
+LISTS = [
+    mutations_payment, mutations_access, mutations_ledger, mutations_page]
 MUTATIONS = {n: m for list_ in LISTS for n, m in list_.MUTATIONS.items()}
 
 

@@ -1,0 +1,33 @@
+# This file is part of Tryton.  The COPYRIGHT file at the top level of
+# this repository contains the full copyright notices and license terms.
+"""What payers are sent and shown, what is saved and charged by default."""
+
+# The modules that have the tests
+TESTS = ['test_customer_method', 'test_statement_suffix']
+MUTATIONS = {
+    'charge the default instead of what is chosen': ('payment_customer.py', [
+            ("        if self._stripe_has_method or not "
+                "self.stripe_customer:\n",
+                "        if not self.stripe_customer:\n")],
+        ['test_default_is_charged']),
+    'charge what is not saved anymore': ('customer_method.py', [
+            ("                customer.stripe_drop_methods([method['id']])\n",
+                "                pass\n")],
+        ['test_default_is_gone', 'test_rows']),
+    'announce the same expiry each hour': ('customer_method.py', [
+            ("            if customer.stripe_announced != expires:\n",
+                "            if True:\n")],
+        ['test_announced']),
+    'refuse a payment because of its receipt': ('payment_intent.py', [
+            ("                        e.param in DISPENSABLE - refused):",
+                "                        False):")],
+        ['test_refused']),
+    'send what no statement can have': ('descriptor.py', [
+            ("    text = ' '.join(_NOT_ALLOWED.sub('', text).split())",
+                "    text = ' '.join(text.split())")],
+        ['test_suffix']),
+    'open javascript as a website': ('account_page.py', [
+            ("    return bool(parts.scheme in {'http', 'https'} "
+                "and parts.hostname)", "    return bool(parts.scheme)")],
+        ['test_website']),
+    }
