@@ -29,6 +29,10 @@ class PageMixin:
         "Send Stripe's Receipts",
         help="Check to let Stripe send a receipt by e-mail to the payer.")
 
+    send_address = fields.Boolean(
+        "Send Addresses",
+        help="Check to tell Stripe the addresses of customers, which it "
+        "compares with those that payers give.")
     expiry_notice = fields.TimeDelta(
         "Announce Expiry",
         domain=['OR',
@@ -41,6 +45,10 @@ class PageMixin:
 
     @classmethod
     def default_receipt_email(cls):
+        return False
+
+    @classmethod
+    def default_send_address(cls):
         return False
 
     @classmethod

@@ -7,6 +7,7 @@ import json
 from sql import Literal, Null
 
 from trytond.model import ModelView
+from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 from .call import Call
@@ -32,12 +33,18 @@ class SyncMixin:
         # Of all companies because Stripe's customer is of none
         languages = dict.fromkeys(
             lang.lang.code for lang in party.langs if lang.lang)
-        return {
+        params = {
             'email': party.email or '',
             'name': (party.full_name or '')[:256],
             'phone': (party.phone or party.mobile or '')[:20],
             'preferred_locales': [c.replace('_', '-') for c in languages],
             }
+        if self.stripe_account.send_address:
+            # The field is of the module of invoices
+            kind = 'invoice' if 'invoice' in Pool().get(
+                'party.address')._fields else None
+            params['address'] = _address_params(party.address_get(kind))
+        return params
 
     @property
     def stripe_has_changed(self):
@@ -309,6 +316,25 @@ class SyncMixin:
         if mode == 'write' and 'party' in field_names:
             # Stripe is told of the other party
             PartyChanges.add({c.party for c in customers})
+
+
+def _address_params(address):
+    """Return the parameters that tell Stripe of the address of a party.
+
+    https://docs.stripe.com/api/customers/object#customer_object-address
+    """
+    if not address:
+        return ''
+    lines = [x for x in (address.street or '').splitlines() if x.strip()]
+    params = {
+        'line1': lines[0] if lines else None,
+        'line2': ', '.join(lines[1:]),
+        'postal_code': address.postal_code,
+        'city': address.city,
+        'state': address.subdivision and address.subdivision.name,
+        'country': address.country and address.country.code,
+        }
+    return {k: v for k, v in params.items() if v} or ''
 
 
 def _without_refused(party, call):

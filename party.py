@@ -51,6 +51,22 @@ class ContactMechanism(metaclass=PoolMeta):
         return callback
 
 
+class Address(metaclass=PoolMeta):
+    __name__ = 'party.address'
+
+    @classmethod
+    def on_modification(cls, mode, addresses, field_names=None):
+        super().on_modification(mode, addresses, field_names=field_names)
+        if mode in {'create', 'write'}:
+            PartyChanges.add({a.party for a in addresses})
+
+    @classmethod
+    def on_delete(cls, addresses):
+        callback = super().on_delete(addresses)
+        PartyChanges.add({a.party for a in addresses})
+        return callback
+
+
 class PartyChanges:
     """Queue once, when the transaction is committed, the update of the
     customers whose parties have changed for Stripe."""

@@ -334,6 +334,38 @@ class CustomerTestCase(StripeTestCase):
                 customer.stripe_party_params['preferred_locales'], ['fr'])
             self.assertFalse(customer.stripe_has_changed)
 
+    def test_address(self):
+        "Test Stripe is told the address where the account wants it"
+        with self.transaction():
+            pool = Pool()
+            Account = pool.get('account.payment.stripe.account')
+            Party = pool.get('party.party')
+            Address = pool.get('party.address')
+            customer, _ = self.create_customer()
+            stripe_id = customer.stripe_customer_id
+            address, = Address.create([{
+                        'party': self.party,
+                        'street': "Rue de la Loi 16\n2nd floor",
+                        'postal_code': '1000',
+                        'city': "Brussels",
+                        }])
+        self.assertIsNone(self.world.find(stripe_id)['address'])
+        with self.transaction():
+            Account.write([Account(self.account)], {'send_address': True})
+            Party.write([Party(self.party)], {'name': "Moved"})
+        known = self.world.find(stripe_id)['address']
+        self.assertEqual(
+            {k: v for k, v in known.items() if v}, {
+                'line1': "Rue de la Loi 16", 'line2': "2nd floor",
+                'postal_code': '1000', 'city': "Brussels"})
+        with self.transaction():
+            Address.write([Address(address.id)], {'city': "Liège"})
+        self.assertEqual(
+            self.world.find(stripe_id)['address']['city'], "Liège")
+        with self.transaction():
+            Address.delete([Address(address.id)])
+        self.assertFalse(self.world.find(stripe_id)['address'])
+
     def test_change_not_taken(self):
         "Test a change that Stripe did not take is sent later, and once"
         for fault in ['down', '500_before', '429', '401', '403']:

@@ -6,11 +6,40 @@ from pathlib import Path
 
 import polib
 
+import trytond
 from trytond.pool import Pool
 from trytond.tests.test_tryton import (
     TestCase, activate_module, with_transaction)
 
 MODULE = 'account_payment_stripe'
+# What staff sees is translated too, to others only what payers see
+COMPLETE = {'de', 'es', 'fr'}
+PAYER = re.compile(
+    r'report:|model:ir\.message,text:msg_(description_|invoice_pay_online)'
+    r'|model:ir\.action,name:report_email_')
+# Words that mean something else here than in Tryton's own modules
+OTHERWISE = {
+    # What is left, not the side
+    "Left",
+    # Of business, not of payment
+    "Terms",
+    # Of Stripe, not the one of invoices
+    "Payment Method", "Payment Methods",
+    # Who is paid, not until when
+    "To",
+    # Of many, or of another gender
+    "Closed", "Failed", "Other", "Paid", "Pending", "Reconciled",
+    # Made by itself
+    "Automatic",
+    # Of Stripe's amounts and balance
+    "Balance", "Digits",
+    # What a check found, what a button does, a label
+    "OK", "Update", "Website",
+    }
+TRYTON = [
+    'account', 'account_invoice', 'account_payment',
+    'account_payment_clearing', 'account_statement', 'company', 'currency',
+    'party']
 LOCALE = Path(__file__).resolve().parent.parent / 'locale'
 PLACEHOLDER = re.compile(r'%\(\w+\)[sd]|%%|\[\d+:|\n')
 
@@ -29,18 +58,40 @@ class LocaleTestCase(unittest.TestCase):
     "Test the translations"
 
     def test_entries(self):
-        "Nothing is left to translate and the placeholders are the same"
+        """Nothing is left to translate of what payers see, and in some
+        languages of all, and the placeholders are the same"""
         for language, file in translations().items():
             for entry in file:
                 with self.subTest(language=language, text=entry.msgid):
-                    self.assertTrue(entry.msgstr)
                     self.assertFalse(entry.fuzzy)
+                    if (language in COMPLETE
+                            or PAYER.match(entry.msgctxt)):
+                        self.assertTrue(entry.msgstr)
+                    elif not entry.msgstr:
+                        continue
                     self.assertEqual(
                         sorted(PLACEHOLDER.findall(entry.msgstr)),
                         sorted(PLACEHOLDER.findall(entry.msgid)))
                     self.assertEqual(
                         'python-format' in entry.flags,
                         '%(' in entry.msgid)
+
+    def test_terms(self):
+        "Words are those of Tryton's own modules, but those that differ"
+        modules = Path(trytond.__file__).parent / 'modules'
+        for language in COMPLETE:
+            theirs = {}
+            for path in modules.glob('*/locale/%s.po' % language):
+                if path.parent.parent.name not in TRYTON:
+                    continue
+                for entry in polib.pofile(str(path)):
+                    if entry.msgstr and not entry.fuzzy:
+                        theirs.setdefault(entry.msgid, set()).add(entry.msgstr)
+            self.assertIn("Payment", theirs)
+            for entry in translations()[language]:
+                if entry.msgid in theirs.keys() - OTHERWISE:
+                    with self.subTest(language=language, text=entry.msgid):
+                        self.assertIn(entry.msgstr, theirs[entry.msgid])
 
 
 class LocaleSourceTestCase(TestCase):
@@ -71,7 +122,7 @@ class LocaleSourceTestCase(TestCase):
                 'wizard_button'},
             {context.split(':')[0] for context, _ in source})
         files = translations()
-        self.assertGreaterEqual(files.keys(), {'de', 'es', 'fr'})
+        self.assertGreaterEqual(files.keys(), COMPLETE)
         for language, file in files.items():
             with self.subTest(language=language):
                 self.assertEqual(texts(file), source)

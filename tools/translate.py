@@ -6,7 +6,7 @@
 
 Texts that are gone are dropped, new ones are added in their place without a
 translation, or with that of the same text elsewhere in the file. Prints what
-each language leaves untranslated.
+each language leaves untranslated; of most only what payers see is translated.
 Further translations are read from the standard input if it is not a terminal:
 a JSON object of objects, {"de": {"English text": "deutscher Text"}}.
 """
@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import sys
 
 import polib
@@ -22,6 +23,11 @@ import polib
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOCALE = ROOT / 'locale'
 MODULE = 'account_payment_stripe'
+# The languages in which staff is spoken to also
+COMPLETE = {'de', 'es', 'fr'}
+PAYER = re.compile(
+    r'report:|model:ir\.message,text:msg_(description_|invoice_pay_online)'
+    r'|model:ir\.action,name:report_email_')
 # Some texts are only there with them
 EXTRAS = ['account_invoice', 'account_payment_clearing',
     'account_statement_rule']
@@ -82,7 +88,11 @@ def main():
     source = export()
     for language in languages or sorted(p.stem for p in LOCALE.glob('*.po')):
         left = update(language, source, more.get(language, {}))
-        print("%s: %d of %d left" % (language, len(left), len(source)))
+        of_payers = [t for t, c in left.items() if PAYER.match(c)]
+        print("%s: %d of %d left, %d of them are seen by payers" % (
+                language, len(left), len(source), len(of_payers)))
+        if language not in COMPLETE:
+            left = {t: left[t] for t in of_payers}
         for text, context in left.items():
             print("    %s\n        %s" % (json.dumps(text), context))
 
