@@ -147,6 +147,15 @@ class MethodsMixin:
         method = event['data']['object']
         for customer in customers:
             if method.get('customer') == customer.stripe_customer_id:
+                known = {
+                    m.stripe_payment_method_id
+                    for m in customer.stripe_methods}
+                if method['id'] not in known:
+                    # It may have been removed since
+                    method = customer.stripe_account.gateway.payment_methods
+                    method = method.retrieve(event['data']['object']['id'])
+                    if method['customer'] != customer.stripe_customer_id:
+                        continue
                 customer.stripe_keep_methods([method], whole=False)
             else:
                 customer.stripe_drop_methods([method['id']])

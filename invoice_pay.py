@@ -1,11 +1,12 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """Pay an invoice online, at an address that stands on it."""
+import datetime as dt
 import logging
 
 from sql.conditionals import Coalesce
 
-from trytond.exceptions import UserError
+from trytond.exceptions import UserError, UserWarning
 from trytond.i18n import gettext
 from trytond.model import Index, fields
 from trytond.pool import Pool, PoolMeta
@@ -14,15 +15,28 @@ from trytond.transaction import Transaction
 
 from .address import AddressMixin
 from .attempt import attempt
+from .gateway import StripeFailure
 from .lease import LockMixin
 
 JOURNAL = 'account.payment.journal'
 # The payment can still be made by the payer
 OPEN = ['submitted', 'approved', 'processing']
-# Nothing has been charged of it, so that it may be taken back
-IDLE = ['draft', 'submitted', 'approved']
+# It can be taken back to draft
+IDLE = ['submitted', 'approved']
+# The payer has paid, or may have
+UNDER_WAY = ['processing', 'requires_capture', 'succeeded']
+# Who has only looked at the page opens the address again
+FORGOTTEN = dt.timedelta(days=1)
 
 logger = logging.getLogger(__name__)
+
+
+def is_stripe(instrument):
+    "Return if the instrument, which may be gone, is a journal of Stripe"
+    return bool(
+        instrument
+        and instrument.__name__ == JOURNAL
+        and instrument.process_method == 'stripe')
 
 
 class PaymentMeanRule(metaclass=PoolMeta):
@@ -45,7 +59,7 @@ class PaymentMeanRule(metaclass=PoolMeta):
         yield JOURNAL
 
     def match(self, pattern, match_none=False):
-        if (self.instrument.__name__ == JOURNAL
+        if (is_stripe(self.instrument)
                 and self.instrument.currency.id != pattern.get('currency')):
             return False
         return super().match(pattern, match_none=match_none)
@@ -62,18 +76,13 @@ class PaymentMean(metaclass=PoolMeta):
             ('company', '=', Eval('company', -1)),
             ]
 
-    @property
-    def is_stripe(self):
-        return (self.instrument.__name__ == JOURNAL
-            and self.instrument.process_method == 'stripe')
-
     def is_valid_with_payment(self, payment):
-        if self.is_stripe:
+        if is_stripe(self.instrument):
             return self.instrument == payment.journal
         return super().is_valid_with_payment(payment)
 
     def get_rec_name(self, name):
-        if not self.is_stripe:
+        if not is_stripe(self.instrument):
             return super().get_rec_name(name)
         # It is what stands on the printed invoice
         address = self.invoice.stripe_checkout_address
@@ -99,20 +108,20 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
                 invoice.stripe_keep_address()
 
     @classmethod
-    def paid(cls, invoices):
-        super().paid(invoices)
-        cls.__queue__.stripe_withdraw(invoices)
-
-    @classmethod
-    def cancel(cls, invoices):
-        super().cancel(invoices)
-        cls.__queue__.stripe_withdraw(invoices)
+    def on_modification(cls, mode, invoices, field_names=None):
+        super().on_modification(mode, invoices, field_names=field_names)
+        if mode == 'write' and field_names & {'state', 'payment_lines'}:
+            _follow(('line.move.origin', 'in', [
+                        str(i) for i in cls.browse(invoices)
+                        if i.state in {'paid', 'cancelled'}
+                        or 'payment_lines' in field_names]))
 
     @property
     def stripe_journal(self):
         "The payment journal of Stripe in which it is paid online, or None"
         for mean in self.payment_means:
-            if mean.is_stripe and mean.instrument.currency == self.currency:
+            if (is_stripe(mean.instrument)
+                    and mean.instrument.currency == self.currency):
                 return mean.instrument
 
     @property
@@ -154,9 +163,7 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
         """
         if not self.stripe_is_payable:
             return []
-        lines = [
-            x for x in self.lines_to_pay
-            if not (x.reconciliation or x.payment_blocked)]
+        lines = [x for x in self.lines_to_pay if not x.reconciliation]
         payments = {}
         for payment in Pool().get('account.payment').search([
                     ('line', 'in', [x.id for x in lines]),
@@ -164,35 +171,39 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
                     ('state', 'in', OPEN),
                     ], order=[('id', 'ASC')]):
             payments[payment.line] = payment
-        left = self._stripe_left
+        # What is paid but not reconciled is not known of the lines
+        left = self._stripe_left - sum(
+            p.amount for x in lines for p in x.payments
+            if p.state != 'failed' and p != payments.get(x))
         result = []
         for line in lines:
             payment = payments.get(line)
             amount = line.payment_amount + (payment.amount if payment else 0)
-            # What is paid but not reconciled is not known of the line
             amount = min(amount, left)
-            if amount > 0:
+            if amount > 0 and not line.payment_blocked:
                 result.append((line, payment, amount))
                 left -= amount
         return result
+
+    @property
+    def stripe_is_busy(self):
+        "If what is left is covered by payments that somebody has made"
+        return self.stripe_is_payable and any(
+            p.state != 'failed'
+            for x in self.lines_to_pay if not x.reconciliation
+            for p in x.payments)
 
     def stripe_pay_online(self, line, payment, amount):
         """Return the payment of the line at whose page the amount is paid.
 
         The three are an item of stripe_lines_online. The invoice is locked.
-        Raises the same as the draft of a payment.
+        Raises the same as stripe_fit_amount.
         """
         Payment = Pool().get('account.payment')
         with Transaction().set_context(company=self.company.id):
-            if (payment and payment.stripe_of_invoice
-                    and payment.amount != amount and payment.state in IDLE):
-                # The invoice was paid in part otherwise meanwhile
-                Payment.draft([payment])
-                payment = Payment(payment.id)
-                payment.amount = amount
-                payment.save()
-                Payment.submit([payment])
-            elif not payment:
+            if payment:
+                payment = payment.stripe_fit_amount(amount)
+            if not payment:
                 payment = Payment(
                     company=self.company, journal=self.stripe_journal,
                     kind='receivable', party=line.party or self.party,
@@ -216,24 +227,28 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
                 ], order=[('id', 'DESC')], limit=1)
         return payments[0] if payments else None
 
-    @classmethod
-    def stripe_withdraw(cls, invoices):
-        """Let nobody pay online anymore what has been settled.
 
-        Commits payment by payment, raises nothing.
-        """
-        Payment = Pool().get('account.payment')
-        payments = Payment.search([
-                ('line.move.origin', 'in', [str(i) for i in invoices]),
-                ('stripe_of_invoice', '=', True),
-                ('state', 'in', IDLE),
-                ])
-        for payment in payments:
-            try:
-                attempt(Payment.stripe_withdraw_one, payment.id)
-            except UserError as e:
-                # Who has been faster than the bank sees it on the payment
-                logger.warning("%s cannot be withdrawn: %s", payment, e)
+class Reconciliation(metaclass=PoolMeta):
+    __name__ = 'account.move.reconciliation'
+
+    @classmethod
+    def on_modification(cls, mode, reconciliations, field_names=None):
+        super().on_modification(mode, reconciliations, field_names=field_names)
+        if mode == 'create':
+            _follow(('line.reconciliation', 'in', [
+                        r.id for r in reconciliations]))
+
+
+def _follow(clause):
+    "Queue that the payments of the clause follow their invoices"
+    Payment = Pool().get('account.payment')
+    payments = Payment.search([
+            clause,
+            ('stripe_of_invoice', '=', True),
+            ('state', 'in', OPEN),
+            ])
+    if payments:
+        Payment.__queue__.stripe_follow(payments)
 
 
 class Payment(metaclass=PoolMeta):
@@ -252,21 +267,127 @@ class Payment(metaclass=PoolMeta):
         default.setdefault('stripe_of_invoice', False)
         return super().copy(payments, default=default)
 
+    def _stripe_set_method(self):
+        # The payer has not chosen to be charged
+        if not self.stripe_of_invoice:
+            super()._stripe_set_method()
+
+    @property
+    def stripe_is_idle(self):
+        "If the payer has not paid, but only looked at the page"
+        return bool(
+            self.stripe_of_invoice
+            and self.state in OPEN
+            and self.stripe_intent_status not in UNDER_WAY
+            # Money may be on its way
+            and self.stripe_waiting_for in {None, 'payer'})
+
+    @property
+    def stripe_online_amount(self):
+        "The Decimal of what is left to be paid with the payment"
+        Invoice = Pool().get('account.invoice')
+        invoice = self.line and self.line.move.origin
+        if isinstance(invoice, Invoice):
+            for _, payment, amount in invoice.stripe_lines_online:
+                if payment == self:
+                    return amount
+        return self.amount * 0
+
     @property
     def stripe_checkout_result(self):
         result = super().stripe_checkout_result
-        if (result == 'open' and self.stripe_of_invoice
-                and self.line and self.line.reconciliation):
-            # Not withdrawn yet
+        if (result in {'open', 'waiting'} and self.stripe_of_invoice
+                and self.line
+                and (self.line.reconciliation or self.line.payment_blocked)):
             return 'closed'
         return result
 
+    def stripe_checkout_page(self, other=False):
+        if self.stripe_is_idle:
+            amount = self.stripe_online_amount
+            if not amount or (
+                    self.amount != amount and self.state not in IDLE):
+                return {'result': 'closed'}
+            if self.amount != amount:
+                # The intent follows
+                self.amount = amount
+                self.save()
+        return super().stripe_checkout_page(other=other)
+
+    def stripe_fit_amount(self, amount):
+        """Let the payment, which is locked, be of the amount, 0: of nothing.
+
+        Return it, or None if it is withdrawn. What the payer has paid, or
+        somebody else has made, stays as it is.
+        Raises the same as draft or fail.
+        """
+        cls = self.__class__
+        if self.amount == amount or not self.stripe_is_idle:
+            return self
+        if self.state not in IDLE:
+            cls.fail([self])
+            return
+        cls._stripe_release([self])
+        if not amount:
+            # No draft may be of a line that is reconciled
+            cls.write([self], {'line': None})
+        cls.draft([self])
+        payment = cls(self.id)
+        if not amount:
+            cls.delete([payment])
+            return
+        payment.amount = amount
+        payment.save()
+        cls.submit([payment])
+        return payment
+
     @classmethod
-    def stripe_withdraw_one(cls, id_):
+    def stripe_follow(cls, payments):
+        """Let the payments be of what is left of their invoices.
+
+        Commits payment by payment, raises nothing.
+        """
+        for id_ in map(int, payments):
+            try:
+                attempt(cls._stripe_follow_one, id_)
+            except (UserError, UserWarning, StripeFailure) as e:
+                # Who has been faster than the bank sees it on the payment
+                logger.warning("%s,%s does not follow its invoice: %s",
+                    cls.__name__, id_, e)
+
+    @classmethod
+    def _stripe_follow_one(cls, id_, forget=False):
         for payment in cls.stripe_lock([id_]):
-            if payment.state in IDLE:
-                cls._stripe_release([payment])
-                # No draft may be of a line that is reconciled
-                cls.write([payment], {'line': None})
-                cls.draft([payment])
-                cls.delete([payment])
+            with Transaction().set_context(company=payment.company.id):
+                payment.stripe_fit_amount(
+                    payment.amount * 0 if forget
+                    else payment.stripe_online_amount)
+
+    @classmethod
+    def stripe_charge(cls, payments=None):
+        super().stripe_charge(payments)
+        if payments is None:
+            cls._stripe_follow_again()
+
+    @classmethod
+    def _stripe_follow_again(cls):
+        """Withdraw the payments that could not be when their invoice was
+        settled, and those whose payers have only looked at the page: they
+        would keep the invoice from being paid otherwise."""
+        domain = [
+            ('stripe_of_invoice', '=', True),
+            ('state', 'in', OPEN),
+            ]
+        cls.stripe_follow(cls.search([
+                    domain,
+                    ('line.reconciliation', '!=', None),
+                    ]))
+        for payment in cls.search([
+                    domain,
+                    ('create_date', '<', dt.datetime.now() - FORGOTTEN),
+                    ('stripe_confirmed', '!=', True),
+                    ]):
+            try:
+                attempt(cls._stripe_follow_one, payment.id, forget=True)
+            except (UserError, UserWarning, StripeFailure) as e:
+                logger.warning("%s cannot be withdrawn: %s", payment, e)

@@ -58,7 +58,7 @@ class CustomerMixin:
         if self._stripe_has_method or not self.stripe_customer:
             return
         method = self.stripe_customer.stripe_default_method
-        if not method:
+        if not method or not self.stripe_customer.active:
             return
         if method.stripe_payment_method_id.startswith('pm_'):
             self.stripe_customer_payment_method = (

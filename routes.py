@@ -14,7 +14,7 @@ from trytond.transaction import Transaction
 from .address import page_models
 from .attempt import attempt
 from .connect import hurried
-from .exceptions import StripeError
+from .exceptions import PaymentPaidError, PaymentPartlyPaidError, StripeError
 from .gateway import StripeFailure
 from .inquiry import InquiryLimit
 from .page import render, render_invoice, render_missing
@@ -85,13 +85,16 @@ class Routes(Router):
     @classmethod
     def _checkout_invoice(cls, request, invoice):
         "Return the response that leads to the payment of the invoice"
+        if request.method == 'HEAD':
+            # Whoever looks if the address works does not want to pay
+            return Response(status=HTTPStatus.OK)
         Invoice = invoice.__class__
+        payment, lines = None, []
         try:
             invoice, = Invoice.stripe_lock([invoice])
             lines = invoice.stripe_lines_online
             wanted = request.args.get('line')
-            if wanted:
-                lines = [x for x in lines if str(x[0].id) == wanted]
+            lines = [x for x in lines if str(x[0].id) == wanted] or lines
             if len(lines) > 1:
                 return render_invoice(request, invoice, 'choose', lines)
             elif lines:
@@ -100,8 +103,14 @@ class Routes(Router):
                         and not payment.stripe_checkout_needed):
                     # What is saved is being charged
                     return render_invoice(request, invoice, 'busy')
+            elif invoice.stripe_is_busy:
+                return render_invoice(request, invoice, 'busy')
             else:
                 payment = invoice.stripe_last_payment
+        except (PaymentPaidError, PaymentPartlyPaidError):
+            # Its page tells what has just been found out
+            Transaction().rollback()
+            payment = lines[0][1]
         except (StripeFailure, UserError) as e:
             Transaction().rollback()
             logger.warning("page of %s: %s", invoice, e)
@@ -120,6 +129,8 @@ class Routes(Router):
         record = _find(pool, model, id)
         if not record:
             return _missing(request, pool, model, id)
+        if model == 'account.invoice':
+            return cls._checkout_invoice(request, record)
         page = {}
         try:
             record, = record.__class__.stripe_lock([record])

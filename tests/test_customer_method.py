@@ -165,6 +165,35 @@ class MethodTestCase(StripeTestCase):
             self.assertTrue(payment.stripe_error_message)
         self.assertEqual(self.world.ledger(), [])
 
+    def test_late_event(self):
+        "Test what was removed does not come back by a late event"
+        method = self.client.payment_methods.attach(
+            'pm_card_mastercard', customer=self.stripe_id)
+        with self.transaction():
+            event = self.payload('payment_method.attached')
+        self.client.payment_methods.detach(method.id)
+        self.tell('payment_method.detached')
+        with self.transaction():
+            Account = Pool().get(ACCOUNT)
+            Account.webhook([Account(self.account)], event)
+        self.assertEqual(self.labels(), ["Visa ****4242"])
+
+    def test_inactive(self):
+        "Test the default of a customer that is deactivated is not charged"
+        self.choose()
+        with self.transaction():
+            Payment = Pool().get(PAYMENT)
+            payment = self.create_payment(stripe_customer=self.customer)
+        with self.transaction():
+            Customer = Pool().get(CUSTOMER)
+            Customer.write([Customer(self.customer)], {'active': False})
+        with self.transaction():
+            Payment.process([Payment(payment.id)], self.group)
+        with self.transaction():
+            self.assertEqual(
+                self.reload(payment).stripe_waiting_for, 'payer')
+        self.assertEqual(self.world.ledger(), [])
+
     def test_notify(self):
         "Test what will be charged is said before"
         with self.transaction():
