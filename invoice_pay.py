@@ -4,6 +4,7 @@
 import datetime as dt
 import logging
 
+from sql import Literal
 from sql.conditionals import Coalesce
 
 from trytond.exceptions import UserError, UserWarning
@@ -256,6 +257,15 @@ class Payment(metaclass=PoolMeta):
 
     stripe_of_invoice = fields.Boolean(
         "Made on the Page of the Invoice", readonly=True)
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        t = cls.__table__()
+        cls._sql_indexes.add(
+            Index(
+                t, (t.id, Index.Range()),
+                where=t.stripe_of_invoice == Literal(True)))
 
     @classmethod
     def default_stripe_of_invoice(cls):
