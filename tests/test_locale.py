@@ -13,7 +13,7 @@ from trytond.tests.test_tryton import (
 
 MODULE = 'account_payment_stripe'
 # What staff sees is translated too, to others only what payers see
-COMPLETE = {'ca', 'de', 'es', 'fr', 'it', 'pl', 'pt'}
+COMPLETE = {'ca', 'de', 'es', 'fr', 'it', 'nl', 'pl', 'pt'}
 PAYER = re.compile(
     r'report:|model:ir\.message,text:msg_(description_|invoice_pay_online)'
     r'|model:ir\.action,name:report_email_')
@@ -31,8 +31,8 @@ OTHERWISE = {
     "Closed", "Failed", "Other", "Paid", "Pending", "Reconciled",
     # Made by itself
     "Automatic",
-    # Of Stripe's amounts and balance
-    "Balance", "Digits",
+    # Of Stripe's amounts, balance and API
+    "Balance", "Digits", "Operation",
     # What a check found, what a button does, a label
     "OK", "Update", "Website",
     # Of money, many: in pt Tryton has several words

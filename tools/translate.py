@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOCALE = ROOT / 'locale'
 MODULE = 'account_payment_stripe'
 # The languages in which staff is spoken to also
-COMPLETE = {'ca', 'de', 'es', 'fr', 'it', 'pl', 'pt'}
+COMPLETE = {'ca', 'de', 'es', 'fr', 'it', 'nl', 'pl', 'pt'}
 PAYER = re.compile(
     r'report:|model:ir\.message,text:msg_(description_|invoice_pay_online)'
     r'|model:ir\.action,name:report_email_')
