@@ -3,7 +3,7 @@
 """What Stripe tells of what payers have to do elsewhere."""
 import unittest
 
-from trytond.modules.account_payment_stripe.routes import hosted_url
+from trytond.modules.account_payment_stripe.page import hosted_url
 from trytond.modules.account_payment_stripe.state import (
     PaymentState, instructions)
 
