@@ -20,6 +20,8 @@ from .state import KNOWN, instructions
 # How long a setup intent is left alone is that many times its age
 PAUSES = 3
 FIRST_PAUSE = dt.timedelta(minutes=15)
+# How long the end of the page tells what has been saved
+JUST_SAVED = dt.timedelta(minutes=5)
 EXPAND = ['latest_attempt']
 
 
@@ -299,7 +301,10 @@ class PageMixin:
 
     def stripe_end_checkout(self):
         if not self.stripe_setup_intent_id:
-            return
+            # The webhook may have been faster than the payer
+            since = dt.datetime.now() - JUST_SAVED
+            saved = [m for m in self.stripe_methods if m.create_date > since]
+            return {'saved': saved[-1].label} if saved else None
         gateway = self.stripe_account.gateway
         intent = gateway.setup_intents.retrieve(
             self.stripe_setup_intent_id, expand=[*EXPAND, 'payment_method'])

@@ -15,6 +15,7 @@ from .convert import one_line
 from .exceptions import StripeError
 from .gateway import StripeFailure
 from .sources import label
+from .store import touch
 
 MODEL = 'account.payment.stripe.customer.method'
 
@@ -111,6 +112,9 @@ class MethodsMixin:
                 for name, value in values.items():
                     setattr(row, name, value)
                 to_save.append(row)
+        if to_save:
+            # The same may just be told to another transaction
+            touch(self.__class__, [self])
         Method.save(to_save)
         if whole and known:
             self.stripe_drop_methods(list(known))
