@@ -5,6 +5,7 @@ import calendar
 import datetime as dt
 import logging
 
+from trytond.exceptions import UserError
 from trytond.model import ModelSQL, ModelView, Unique, fields
 from trytond.pool import Pool
 from trytond.pyson import Eval
@@ -12,7 +13,6 @@ from trytond.transaction import without_check_access
 
 from .attempt import attempt
 from .convert import one_line
-from .exceptions import StripeError
 from .gateway import StripeFailure
 from .sources import label
 from .store import touch
@@ -185,7 +185,7 @@ class MethodsMixin:
                         ]):
                 try:
                     attempt(cls._stripe_announce_one, customer.id)
-                except (StripeError, StripeFailure) as e:
+                except (UserError, StripeFailure) as e:
                     # Tried again by the next run
                     logger.warning(
                         "cannot announce that the payment method of customer "
@@ -194,8 +194,10 @@ class MethodsMixin:
     @classmethod
     def _stripe_announce_one(cls, id_):
         for customer in cls.stripe_lock([id_]):
-            expires = customer.stripe_default_method.expires
-            if customer.stripe_announced != expires:
+            # It may have been removed meanwhile
+            method = customer.stripe_default_method
+            expires = method and method.expires
+            if expires and customer.stripe_announced != expires:
                 customer.stripe_announced = expires
                 customer.save()
                 customer.stripe_prepare_mail()

@@ -169,13 +169,13 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
         for payment in Pool().get('account.payment').search([
                     ('line', 'in', [x.id for x in lines]),
                     ('journal.process_method', '=', 'stripe'),
+                    ('journal.currency', '=', self.currency.id),
                     ('state', 'in', OPEN),
                     ], order=[('id', 'ASC')]):
             payments[payment.line] = payment
         # What is paid but not reconciled is not known of the lines
-        left = self._stripe_left - sum(
-            p.amount for x in lines for p in x.payments
-            if p.state != 'failed' and p != payments.get(x))
+        left = self.amount_to_pay + sum(
+            p.amount_line_paid for p in payments.values())
         result = []
         for line in lines:
             payment = payments.get(line)

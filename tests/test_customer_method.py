@@ -260,6 +260,13 @@ class MethodTestCase(StripeTestCase):
         self.assertIn("expires on", self.text)
         self.assertIn('/checkout/account.payment.stripe.customer/', self.text)
 
+    def test_announced_is_gone(self):
+        "Test a default that is removed just then is not announced"
+        with self.transaction():
+            Customer = Pool().get(CUSTOMER)
+            Customer._stripe_announce_one(self.customer)
+            self.assertFalse(Customer(self.customer).stripe_to_mail)
+
     def test_announced_without_stripe(self):
         "Test it is announced later if Stripe cannot be reached"
         self.choose()

@@ -15,8 +15,8 @@ MUTATIONS = {
                 "                pass\n")],
         ['test_default_is_gone', 'test_rows']),
     'announce the same expiry each hour': ('customer_method.py', [
-            ("            if customer.stripe_announced != expires:\n",
-                "            if True:\n")],
+            ("            if expires and customer.stripe_announced != "
+                "expires:\n", "            if True:\n")],
         ['test_announced']),
     'refuse a payment because of its receipt': ('payment_intent.py', [
             ("                        e.param in DISPENSABLE - refused):",
