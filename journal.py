@@ -1,13 +1,20 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+import datetime as dt
+
 from trytond.i18n import gettext
 from trytond.model import fields
 from trytond.pool import Pool, PoolMeta
-from trytond.pyson import Eval
+from trytond.pyson import Bool, Eval, TimeDelta
 from trytond.transaction import without_check_access
 
 from .amount import is_code, unit
 from .exceptions import StripeCurrencyError, StripeMethodError
+
+# Stripe's own choice for its subscriptions is 8 in two weeks, and networks
+# charge for excess
+# https://docs.stripe.com/billing/revenue-recovery/smart-retries
+AGAIN_AT_MOST = 8
 
 
 class Journal(metaclass=PoolMeta):
@@ -31,6 +38,47 @@ class Journal(metaclass=PoolMeta):
             },
         help="What payers read on the statement of their card after the name "
         "that is set at Stripe, so that they recognize the payment.")
+    stripe_charge_again = fields.Integer(
+        "Charge Again",
+        domain=['OR',
+            ('stripe_charge_again', '=', None),
+            [
+                ('stripe_charge_again', '>=', 0),
+                ('stripe_charge_again', '<=', AGAIN_AT_MOST),
+                ],
+            ],
+        states={
+            'invisible': Eval('process_method') != 'stripe',
+            },
+        help="How many times a saved payment method is charged again if its "
+        "bank declines it for now and advises to try again later, before the "
+        "payer is asked for another one.\n"
+        "Leave empty to ask at once.")
+    stripe_charge_again_after = fields.TimeDelta(
+        "Charge Again after",
+        domain=['OR',
+            ('stripe_charge_again_after', '=', None),
+            ('stripe_charge_again_after', '>=', TimeDelta(0, 60 * 60)),
+            ],
+        states={
+            'invisible': (
+                (Eval('process_method') != 'stripe')
+                | ~Eval('stripe_charge_again')),
+            'required': (
+                (Eval('process_method') == 'stripe')
+                & Bool(Eval('stripe_charge_again'))),
+            },
+        help="How long to wait after each refusal.")
+    stripe_charge_again_days = fields.MultiSelection(
+        'get_stripe_days', "Charge Again on", sort=False,
+        states={
+            'invisible': (
+                (Eval('process_method') != 'stripe')
+                | ~Eval('stripe_charge_again')),
+            },
+        help="The days of the week on which it may be charged again, in the "
+        "time zone of the company.\n"
+        "Leave empty for any day.")
 
     @classmethod
     def __setup__(cls):
@@ -38,6 +86,18 @@ class Journal(metaclass=PoolMeta):
         stripe_method = ('stripe', "Stripe")
         if stripe_method not in cls.process_method.selection:
             cls.process_method.selection.append(stripe_method)
+
+    @classmethod
+    def default_stripe_charge_again_after(cls):
+        return dt.timedelta(days=3)
+
+    @classmethod
+    def get_stripe_days(cls):
+        "Return the selection of the days of the week"
+        Day = Pool().get('ir.calendar.day')
+        return [
+            (str(d.index), d.name)
+            for d in Day.search([], order=[('index', 'ASC')])]
 
     @fields.depends('process_method', 'currency')
     def on_change_notify(self):

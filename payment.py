@@ -15,6 +15,7 @@ from .convert import UNKNOWN, new_key
 from .error import ErrorMixin
 from .lease import LeaseMixin
 from .pay_with import PayWithMixin, shown
+from .payment_again import AgainMixin
 from .payment_charge import ChargeMixin
 from .payment_checkout import PageMixin
 from .payment_customer import CustomerMixin
@@ -41,7 +42,7 @@ CHOOSING = ['draft', 'submitted', 'approved']
 class Payment(
         # What is charged and what Stripe says of it
         ReviewMixin, MailMixin, PageMixin, RestoreMixin, CustomerMixin,
-        ChargeMixin, IntentMixin, PaidMixin, DisputeMixin, EventMixin,
+        AgainMixin, ChargeMixin, IntentMixin, PaidMixin, DisputeMixin, EventMixin,
         StateMixin,
         WorkflowMixin, LedgerMixin, TextMixin,
         # What other models have too
@@ -145,6 +146,7 @@ class Payment(
     stripe_waiting_for = fields.Selection([
             (None, ""),
             ('payer', "Payer"),
+            ('again', "Next Charge"),
             ('transfer', "Payer's Transfer"),
             ('stripe', "Answer from Stripe"),
             ('account', "Valid Secret Key"),
@@ -153,6 +155,11 @@ class Payment(
             ('check', "Review of the Error"),
             ], "Waiting for", readonly=True, sort=False,
         states=shown('stripe_waiting_for'))
+    stripe_waiting_since = fields.Timestamp(
+        "Waiting since", readonly=True,
+        states={
+            'invisible': ~Eval('stripe_waiting_for'),
+            })
     stripe_state_at = fields.Timestamp("State at", readonly=True)
     stripe_payment_method_id = fields.Char(
         "Stripe Payment Method of Token", readonly=True, strip=False)
@@ -397,6 +404,7 @@ class Payment(
             'stripe_capturable_amount', 'stripe_captured_amount',
             'stripe_refunded_amount', 'stripe_refunds',
             'stripe_transferred_amount', 'stripe_waiting_for',
+            'stripe_waiting_since',
             'stripe_try_at', 'stripe_tries',
             'stripe_leased_until', 'stripe_state_at', 'stripe_intent_account',
             'stripe_former_intent_id', 'stripe_mail_error',

@@ -86,11 +86,7 @@ class StateMixin:
                     and state.expired)))
         values = self._stripe_state_values(state)
         if refused:
-            if self.stripe_fails_at_once:
-                values['stripe_try_at'] = None
-            else:
-                # Sent later: what may fail must not undo this transaction
-                values['stripe_to_mail'] = True
+            values.update(self._stripe_refused_values(state))
         self.stripe_store(**values)
         self._stripe_update_records(state)
         if AMOUNTS - values.keys() or state.status not in KNOWN:
@@ -159,6 +155,19 @@ class StateMixin:
             values.update(self._stripe_review_values(
                     problem or self._stripe_unknown_message(state)))
         return values
+
+    def _stripe_refused_values(self, state):
+        "Return the values that make what follows from the refusal happen"
+        if self.stripe_fails_at_once:
+            return {'stripe_try_at': None}
+        # Sent later: what may fail must not undo this transaction
+        return {'stripe_to_mail': True}
+
+    def stripe_store(self, **values):
+        waiting_for = self.stripe_waiting_for
+        if values.get('stripe_waiting_for', waiting_for) != waiting_for:
+            values['stripe_waiting_since'] = dt.datetime.now()
+        super().stripe_store(**values)
 
     def _stripe_tells_disputes(self, state):
         "Return if the disputes were looked for: none is ever gone"

@@ -104,6 +104,7 @@ class PaymentState:
     currency: the code in capitals
     complete: if refunded and lost are known
     released: the refund that is the release of what was not captured
+    advice: Stripe's word for what the bank advises after it has declined
     at_risk: what is withdrawn by disputes that nobody has decided
     unknown: a word of Stripe that has no meaning here, or None
     refunds, disputes: all dictionaries of Stripe, None if they are not known
@@ -128,6 +129,7 @@ class PaymentState:
     error_message: Optional[str] = None
     error_code: Optional[str] = None
     error_param: Optional[str] = None
+    advice: Optional[str] = None
     dispute_reason: Optional[str] = None
     dispute_status: Optional[str] = None
     complete: bool = False
@@ -182,6 +184,7 @@ class PaymentState:
             error_message=error.get('message'),
             error_code=error.get('code'),
             error_param=error.get('param'),
+            advice=error.get('advice_code'),
             paid_with=paid_with,
             **instructions(intent))
 

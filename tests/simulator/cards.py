@@ -44,9 +44,9 @@ class Behaviour(NamedTuple):
         return dict(self.failed_checks).get(name, 'pass')
 
 
-def declined(decline_code, **values):
+def declined(decline_code, advice_code='try_again_later', **values):
     return Failure(
-        'card_declined', decline_code, advice_code='try_again_later',
+        'card_declined', decline_code, advice_code=advice_code,
         network_decline_code='01', **values)
 
 
@@ -83,9 +83,9 @@ CARDS = [
     Behaviour('4000000000009995', ('chargeDeclinedInsufficientFunds',),
         decline=INSUFFICIENT_FUNDS, **_DECLINED),
     Behaviour('4000000000009987', ('chargeDeclinedLostCard',),
-        decline=declined('lost_card'), **_DECLINED),
+        decline=declined('lost_card', 'do_not_try_again'), **_DECLINED),
     Behaviour('4000000000009979', ('chargeDeclinedStolenCard',),
-        decline=declined('stolen_card'), **_DECLINED),
+        decline=declined('stolen_card', 'do_not_try_again'), **_DECLINED),
     Behaviour('4000000000000069', ('chargeDeclinedExpiredCard',),
         decline=Failure('expired_card', 'expired_card',
             message="Your card has expired.", param='exp_month'),
