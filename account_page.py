@@ -28,7 +28,9 @@ class PageMixin:
     receipt_email = fields.Boolean(
         "Send Stripe's Receipts",
         help="Check to let Stripe send a receipt by e-mail to the payer.")
-
+    part_payment = fields.Boolean(
+        "Part Payments",
+        help="Check to let payers choose how much of an invoice they pay.")
     send_address = fields.Boolean(
         "Send Addresses",
         help="Check to tell Stripe the addresses of customers, which it "
@@ -45,6 +47,10 @@ class PageMixin:
 
     @classmethod
     def default_receipt_email(cls):
+        return False
+
+    @classmethod
+    def default_part_payment(cls):
         return False
 
     @classmethod

@@ -83,12 +83,18 @@ class AddressMixin:
     @property
     def stripe_payee(self):
         "The name of who is paid, or will be"
-        raise NotImplementedError
+        return self.company.rec_name
 
     @property
     def stripe_payee_company(self):
         "The company that is paid, None if it is not known"
-        raise NotImplementedError
+        return self.company
+
+    @property
+    def stripe_language(self):
+        "The language, an ir.lang, of the party or None"
+        # Neither the routes nor the events have a company
+        return self.party.get_multivalue('lang', company=self.company.id)
 
     @property
     def stripe_contact(self):

@@ -8,7 +8,7 @@ Source: https://docs.stripe.com/currencies
 from decimal import Decimal
 
 __all__ = [
-    'AmountError', 'digits_of', 'exact', 'from_stripe', 'is_code',
+    'AmountError', 'digits_of', 'exact', 'from_stripe', 'is_code', 'least',
     'max_digits', 'to_stripe', 'unit']
 
 ZERO_DECIMAL = frozenset([
@@ -20,6 +20,23 @@ WHOLE_IN_HUNDREDTHS = frozenset(['ISK', 'UGX'])
 # How many digits of its minor unit Stripe takes to charge
 MAX_DIGITS = 8
 MORE_DIGITS = {'IDR': 12}
+# The least that Stripe charges, of what is settled in the same currency
+# https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+LEAST = {
+    **dict.fromkeys([
+            'USD', 'EUR', 'AUD', 'BRL', 'CAD', 'CHF', 'NZD', 'SGD', 'INR',
+            'PHP', 'ZAR', 'ILS', 'ARS', 'COP', 'IDR', 'RUB'],
+        Decimal('0.50')),
+    'GBP': Decimal('0.30'),
+    **dict.fromkeys(['AED', 'MYR', 'PLN', 'RON'], Decimal(2)),
+    'DKK': Decimal('2.50'),
+    **dict.fromkeys(['NOK', 'SEK'], Decimal(3)),
+    'HKD': Decimal(4),
+    **dict.fromkeys(['MXN', 'THB'], Decimal(10)),
+    'CZK': Decimal(15),
+    **dict.fromkeys(['JPY', 'KRW'], Decimal(50)),
+    'HUF': Decimal(175),
+    }
 # No amount at all has more
 LAST_DIGITS = 15
 
@@ -67,6 +84,15 @@ def unit(currency):
         # The last digit must be 0
         return Decimal('0.01')
     return Decimal(1).scaleb(-digits_of(currency))
+
+
+def least(currency):
+    """Return the least Decimal that Stripe charges in the currency.
+
+    Of what it settles in another currency it may be more.
+    currency: the ISO 4217 code.
+    """
+    return LEAST.get(currency.upper(), unit(currency))
 
 
 def to_stripe(amount, currency, charged=False):

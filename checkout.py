@@ -52,7 +52,7 @@ class CheckoutMixin(AddressMixin):
             raise StripeError(gettext(
                     'account_payment_stripe.msg_stripe_failure',
                     record=self.rec_name,
-                    error=failure_message(e))) from None
+                    error=failure_message(e)), code=e.code) from None
 
     def _stripe_ensure_intent(self, gateway):
         raise NotImplementedError
@@ -73,11 +73,6 @@ class CheckoutMixin(AddressMixin):
     def stripe_checkout_result(self):
         """Return what the payer is told: 'open', 'waiting', 'succeeded',
         'processing', 'authorized', 'closed' or 'unavailable'."""
-        raise NotImplementedError
-
-    @property
-    def stripe_language(self):
-        "The language, an ir.lang, of the party or None"
         raise NotImplementedError
 
 

@@ -5,7 +5,14 @@ from trytond.model.exceptions import ValidationError
 
 
 class StripeError(UserError):
-    "Stripe refused or could not be reached while the user waits"
+    """Stripe refused or could not be reached while the user waits
+
+    code: Stripe's word for why, None if it is not known.
+    """
+
+    def __init__(self, message, *args, code=None, **kwargs):
+        super().__init__(message, *args, **kwargs)
+        self.code = code
 
 
 class StripeAmountError(ValidationError):

@@ -5,6 +5,7 @@ import datetime as dt
 import logging
 import re
 import secrets
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 from trytond import config
@@ -13,6 +14,7 @@ from trytond.protocols.wrappers import HTTPStatus, Response
 from trytond.tools import timezone
 from trytond.transaction import Transaction
 
+from .amount import unit
 from .gateway import API_BASE
 from .language import readable
 from .payment_text import named
@@ -50,7 +52,7 @@ def render(request, record, page, end=False):
     page = {'result': record.stripe_checkout_result, **page}
     page['state'] = page['result']
     if page['state'] in {'open', 'waiting'} and page.get('unavailable'):
-        page['state'] = 'unavailable'
+        page['state'] = 'small' if page.get('small') else 'unavailable'
     elif page['state'] == 'open':
         page['state'] = 'unpaid' if end else 'pay'
     if (page['state'] == 'pay'
@@ -97,12 +99,13 @@ def render_missing(request, former):
         HTTPStatus.GONE if former else HTTPStatus.NOT_FOUND, request)
 
 
-def render_invoice(request, invoice, state, lines=()):
+def render_invoice(request, invoice, state, lines=(), wrong=False):
     """Return the response that lets choose what to pay of the invoice, or
     tells that there is nothing to do.
 
-    state: choose, busy, settled or unavailable.
+    state: choose, amount, busy, settled or unavailable.
     lines: the tuples of stripe_lines_online.
+    wrong: if an amount was entered that cannot be paid.
     """
     account = invoice.stripe_own_account
     page = {
@@ -117,11 +120,14 @@ def render_invoice(request, invoice, state, lines=()):
         'test': bool(account and account.mode == 'test'),
         'terms_url': account and account.terms_url,
         'party': invoice.party.full_name,
+        'wrong': wrong,
         }
     lang = _language(request, invoice)
 
     def fill():
         page['description'] = named(invoice.__class__(invoice.id))
+        if state == 'amount':
+            page.update(_entry(invoice, lang, lines[0]))
         page['lines'] = [{
                 'url': '?line=%s' % line.id,
                 'amount': _money(lang, amount, invoice.currency),
@@ -130,8 +136,31 @@ def render_invoice(request, invoice, state, lines=()):
                 } for line, _, amount in lines]
     return _respond(
         page, lang, fill,
-        HTTPStatus.SERVICE_UNAVAILABLE
-        if state == 'unavailable' else HTTPStatus.OK, request)
+        HTTPStatus.SERVICE_UNAVAILABLE if state == 'unavailable'
+        else HTTPStatus.BAD_REQUEST if wrong
+        else HTTPStatus.OK, request)
+
+
+def _entry(invoice, lang, item):
+    """Return what the form needs in which the payer enters an amount.
+
+    item: the tuple of stripe_lines_online.
+    """
+    line, _, amount = item
+    currency = invoice.currency
+    smallest = max(
+        Decimal(1).scaleb(-currency.digits), unit(currency.code))
+    least = min(invoice.stripe_least_part, amount)
+    return {
+        'line': line.id,
+        'currency': currency.code,
+        # The browser takes and sends them alike in all languages
+        'least': str(least.quantize(smallest)),
+        'most': str(amount.quantize(smallest)),
+        'step': str(smallest),
+        'least_shown': _money(lang, least, currency),
+        'amount': _money(lang, amount, currency),
+        }
 
 
 def _respond(page, lang, fill, status, request, record=None):
@@ -157,7 +186,8 @@ def _respond(page, lang, fill, status, request, record=None):
         _, html, _, _ = Report.execute([record.id] if record else [], data)
     return Response(
         html, status, content_type='text/html; charset=utf-8',
-        headers=headers(page['nonce'], page['stripe_js']))
+        headers=headers(
+            page['nonce'], page['stripe_js'], form=page['state'] == 'amount'))
 
 
 def _language(request, record):
@@ -227,7 +257,10 @@ def _logo(record):
 def _payment_details(payment, lang, state):
     amount, currency = payment.amount, payment.currency
     details = {'description': payment.stripe_description}
+    if state in {'pay', 'small'}:
+        details['other_url'] = _path(payment.stripe_other_url)
     if state in {'succeeded', 'refunded'}:
+        details['rest_url'] = _path(payment.stripe_invoice_url)
         # It may have been refunded in part since
         amount = payment.stripe_captured_amount or amount
         details['number'] = payment.number
@@ -245,6 +278,13 @@ def _payment_details(payment, lang, state):
             # Stripe's message is for developers
             details['error'] = 'authentication'
     return details
+
+
+def _path(url):
+    "Return the URL within the host, None if there is none"
+    if url:
+        parts = urlsplit(url)
+        return parts.path + (parts.query and '?' + parts.query)
 
 
 def _local(payment, at):
@@ -292,8 +332,11 @@ def _is_stripe(stripe_js):
     return stripe_js.startswith(STRIPE_SCRIPTS[0] + '/')
 
 
-def headers(nonce, stripe_js):
-    "Return the headers of the page, which keep everything else out of it"
+def headers(nonce, stripe_js, form=False):
+    """Return the headers of the page, which keep everything else out of it.
+
+    form: if the page sends a form to itself.
+    """
     api_base = config.get(SECTION, 'api_base', default=API_BASE)
     origins = []
     if stripe_js and not _is_stripe(stripe_js):
@@ -310,7 +353,7 @@ def headers(nonce, stripe_js):
         'connect-src': [
             _origin(api_base), *([] if origins else STRIPE_LINK)],
         'base-uri': ["'none'"],
-        'form-action': ["'none'"],
+        'form-action': ["'self'" if form else "'none'"],
         'frame-ancestors': ["'none'"],
         }
     return {

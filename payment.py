@@ -42,8 +42,8 @@ CHOOSING = ['draft', 'submitted', 'approved']
 class Payment(
         # What is charged and what Stripe says of it
         ReviewMixin, MailMixin, PageMixin, RestoreMixin, CustomerMixin,
-        AgainMixin, ChargeMixin, IntentMixin, PaidMixin, DisputeMixin, EventMixin,
-        StateMixin,
+        AgainMixin, ChargeMixin, IntentMixin, PaidMixin, DisputeMixin,
+        EventMixin, StateMixin,
         WorkflowMixin, LedgerMixin, TextMixin,
         # What other models have too
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin,

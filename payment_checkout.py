@@ -51,17 +51,12 @@ class PageMixin:
         return gateway.payment_intents.update(intent['id'], amount=amount)
 
     @property
-    def stripe_language(self):
-        # Neither the routes nor the events have a company
-        return self.party.get_multivalue('lang', company=self.company.id)
+    def stripe_invoice_url(self):
+        "The URL of the page of an invoice where more can be paid, or None"
 
     @property
-    def stripe_payee(self):
-        return self.company.rec_name
-
-    @property
-    def stripe_payee_company(self):
-        return self.company
+    def stripe_other_url(self):
+        "The URL where the payer chooses another amount, or None"
 
     @property
     def stripe_is_payable(self):

@@ -98,7 +98,16 @@ class Routes(Router):
             if len(lines) > 1:
                 return render_invoice(request, invoice, 'choose', lines)
             elif lines:
-                payment = invoice.stripe_pay_online(*lines[0])
+                part = None
+                if 'other' in request.args and invoice.stripe_takes_parts:
+                    entered = request.args.get('amount')
+                    try:
+                        part = invoice.stripe_part(entered or '', lines[0][2])
+                    except ValueError:
+                        return render_invoice(
+                            request, invoice, 'amount', lines,
+                            wrong=entered is not None)
+                payment = invoice.stripe_pay_online(*lines[0], part=part)
                 if (payment.stripe_checkout_result == 'open'
                         and not payment.stripe_checkout_needed):
                     # What is saved is being charged
@@ -180,7 +189,10 @@ class Routes(Router):
             else:
                 if record.stripe_checkout_result not in {'open', 'waiting'}:
                     return {}
-        return {'unavailable': True}
+        return {
+            'unavailable': True,
+            'small': getattr(error, 'code', None) == 'amount_too_small',
+            }
 
     @classmethod
     def checkout_logo(cls, request, pool, model, id):

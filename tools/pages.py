@@ -46,9 +46,9 @@ WAITING = {
     'state': 'waiting', 'instructions_url': 'https://pay.stripe.com/x',
     'waits_until': "30/11/2026"}
 STATES = [
-    {'state': 'pay'},
+    {'state': 'pay', 'other_url': '#'},
     {'state': 'pay', 'setup': True, 'amount': None},
-    {'state': 'succeeded', **PAID},
+    {'state': 'succeeded', 'rest_url': '#', **PAID},
     {'state': 'succeeded', 'setup': True, 'saved': "Visa ****4242 12/2034"},
     {**WAITING, 'waits_for': 'transfer', 'transferred': AMOUNT,
         'remaining': AMOUNT},
@@ -66,6 +66,10 @@ STATES = [
     {'state': 'refunded', 'refunded': AMOUNT, **PAID},
     {'state': 'choose', 'lines': [
             {'url': '', 'amount': AMOUNT, 'due': "30/11/2026"}] * 2},
+    {'state': 'amount', 'wrong': True, 'least_shown': AMOUNT, 'line': 1,
+        'least': '0.50', 'most': '1234.50', 'step': '0.01',
+        'currency': "EUR"},
+    {'state': 'small', 'other_url': '#'},
     {'state': 'busy'},
     {'state': 'settled'},
     {'state': 'replaced'},
