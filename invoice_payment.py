@@ -150,7 +150,7 @@ class Payment(metaclass=PoolMeta):
         invoice = self.line and self.line.move.origin
         if (self.stripe_of_invoice
                 and isinstance(invoice, Invoice)
-                and invoice.stripe_is_payable):
+                and invoice.stripe_lines_online):
             return invoice.stripe_checkout_url or None
 
     @property

@@ -37,6 +37,7 @@ qrcode = [
 test = [
     *qrcode,
     of_series('proteus'),
+    of_series('trytond_account_dunning_email'),
     of_series('trytond_account_invoice'),
     of_series('trytond_account_payment_clearing'),
     of_series('trytond_account_payment_sepa'),
