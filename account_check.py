@@ -19,6 +19,8 @@ from .gateway import API_BASE, StripeFailure, StripeUnavailable
 
 # Stripe tells of events that it could not deliver
 DELIVERY = dt.timedelta(days=4)
+# Stripe counts what it is just delivering, of which the check makes some, too
+UNDER_WAY = dt.timedelta(minutes=10)
 # Cron reads the events more often
 PAUSE = dt.timedelta(hours=1)
 CHECKS = [
@@ -245,14 +247,17 @@ class CheckMixin:
         Lang = Pool().get('ir.lang')
         if not self.webhook_id:
             return
-        since = to_timestamp(
-            dt.datetime.now(dt.timezone.utc).replace(tzinfo=None) - DELIVERY)
+        now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
+        created = {
+            'gte': to_timestamp(now - DELIVERY),
+            'lte': to_timestamp(now - UNDER_WAY),
+            }
         try:
             lost = [
                 e for types in Event.type_lists()
                 for e in gateway.events.list(
                     types=types, delivery_success=False, limit=1,
-                    created={'gte': since})['data']]
+                    created=created)['data']]
         except StripeFailure:
             # The permissions tell
             return

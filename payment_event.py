@@ -51,7 +51,10 @@ class EventMixin:
             name, _, value = clause
             payments = [
                 p for p in Batch.current().all_locked(cls.__name__)
-                if getattr(p, name) == value] or cls._stripe_lock_where(clause)
+                if getattr(p, name) == value] or [
+                # SQLite lets others change what was found until it is locked
+                p for p in cls._stripe_lock_where(clause)
+                if getattr(p, name) == value]
             if payments:
                 break
         return [p for p in payments if p.stripe_own_account == account]

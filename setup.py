@@ -53,6 +53,7 @@ test = [
 demo = [
     *qrcode,
     of_series('proteus'),
+    of_series('trytond_account_invoice'),
     of_series('trytond_account_payment_clearing'),
     ]
 dev = [

@@ -79,6 +79,31 @@ class WebhookTestCase(StripeTestCase):
                 Pool().get('account.payment')(payment.id).amount,
                 Decimal('41'))
 
+    def test_let_go(self):
+        "Test the intent of the event may be let go until it is locked"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment()
+            Payment.stripe_checkout([payment])
+            intent = payment.stripe_payment_intent_id
+        self.client.payment_intents.cancel(intent)
+        event = self.payload('payment_intent.canceled')
+
+        def lock(records, lock=Payment.stripe_lock):
+            # As another transaction does just before
+            table = Payment.__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.stripe_payment_intent_id, table.stripe_state_at],
+                    [None, dt.datetime(2100, 1, 1)],
+                    where=table.id == payment.id))
+            return lock(records)
+
+        with patch.object(Payment, 'stripe_lock', lock):
+            self.assertIsNone(self.call(event))
+        with self.transaction():
+            self.assertEqual(
+                Pool().get('account.payment')(payment.id).state, 'submitted')
+
     def test_not_ours(self):
         "Test the events of another account are of no interest"
         with self.transaction():

@@ -8,7 +8,7 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 if command -v apt-get >/dev/null && as_root true 2>/dev/null; then
-    echo "Installing Chromium"
+    echo "Installing Chromium with apt-get, for the tests of the pages"
     as_root apt-get update -qq &&
         DEBIAN_FRONTEND=noninteractive as_root apt-get install -qq -y \
             --no-install-recommends chromium fonts-dejavu-core >/dev/null &&

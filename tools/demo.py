@@ -3,7 +3,7 @@
 # this repository contains the full copyright notices and license terms.
 """Show how payments go through Stripe, step by step.
 
-    python tools/demo.py [pay|card|capture|refund|dispute|all]
+    python tools/demo.py [STORY]
 
 It starts a stand-in for Stripe and a Tryton server on this machine. With the
 variables STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY it uses the test mode
@@ -23,7 +23,8 @@ import traceback
 import warnings
 
 STORIES = [
-    'pay', 'card', 'capture', 'refund', 'dispute', 'payout', 'all']
+    'connect', 'pay', 'invoice', 'card', 'capture', 'refund', 'dispute',
+    'payout']
 PORT = 8000
 
 
@@ -32,7 +33,7 @@ def parse():
         description=__doc__.splitlines()[0],
         epilog="ONCE=1 ends after the story, PORT=... is Tryton's port.")
     parser.add_argument(
-        'story', nargs='?', default='pay', choices=STORIES)
+        'story', nargs='?', default='pay', choices=[*STORIES, 'all'])
     return parser.parse_args()
 
 
@@ -164,14 +165,14 @@ def tell(story, keys, folder, stays, started):
     import demo_company
     import demo_payer
     import demo_stories
-    stories = demo_stories.STORIES if story == 'all' else [story]
+    stories = STORIES if story == 'all' else [story]
     mailbox = demo_payer.Mailbox(mail_port)
     try:
         with demo_company.Company(folder, port, keys) as company:
             introduce(company, terminal, time.monotonic() - started)
             teller = demo_stories.Storyteller(company, terminal, mailbox)
             for name in stories:
-                getattr(teller, name)()
+                teller.tell(name)
             terminal.line()
             terminal.line(terminal.paint(
                     "%d steps, all as expected, in %.1f s." % (

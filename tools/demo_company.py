@@ -4,15 +4,12 @@
 
 The environment must be set, see demo.py, before this is imported."""
 import datetime as dt
-import hashlib
 import io
 import os
 import pathlib
-import shutil
-import sqlite3
 import threading
 import time
-from argparse import Namespace
+from contextlib import contextmanager
 from decimal import Decimal
 from unittest.mock import patch
 
@@ -21,35 +18,23 @@ from proteus import Model, Wizard
 from proteus import config as proteus_config
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from trytond import admin
-from trytond.backend import Database
-from trytond.model import ModelStorage
-from trytond.modules.account.tests.tools import (
-    create_chart, create_fiscalyear, get_accounts)
-from trytond.modules.account_payment_stripe.event_handlers import HANDLERS
-from trytond.modules.account_payment_stripe.gateway import (
-    API_BASE, STRIPE_VERSION)
+from trytond import config
+from trytond.modules.account.tests.tools import get_accounts
+from trytond.modules.account_payment_stripe.gateway import API_BASE
 from trytond.modules.account_payment_stripe.tests.tools import (
     create_stripe_account, create_stripe_journal, run_cron, start_simulator)
-from trytond.modules.company.tests.tools import create_company, get_company
+from trytond.modules.company.tests.tools import get_company
 from trytond.modules.currency.tests.tools import get_currency
 from trytond.wsgi import app
 
+import demo_database
+from demo_database import (
+    ACCOUNTS, BALANCE, CLEARING_ACCOUNT, CURRENCY, DATABASE, FEES, NAME,
+    PASSWORD, SUSPENSE, TRANSIT)
 from demo_payer import Payer
 from demo_terminal import DemoError
-from run_tests import CACHE, fingerprint
 
-DATABASE = 'demo'
-PASSWORD = 'demo-stripe'
-NAME = "Flower Shop"
-MODULE = 'account_payment_stripe'
-CLEARING = 'account_payment_clearing'
-CURRENCY = 'EUR'
 DAY = 24 * 60 * 60
-BALANCE, FEES = "Stripe Balance", "Stripe Fees"
-CLEARING_ACCOUNT, TRANSIT = "Stripe Clearing", "Stripe In Transit"
-SUSPENSE = "Stripe Suspense"
-ACCOUNTS = [BALANCE, FEES, CLEARING_ACCOUNT, TRANSIT, SUSPENSE]
 # How long to wait for what Stripe tells
 PATIENCE = {False: 15, True: 90}
 CRONS = [
@@ -100,13 +85,13 @@ class Company:
         self.stop()
 
     def _start(self):
-        self.cached = self._restore()
+        self.cached = demo_database.restore(self.folder)
         proteus_config.set_trytond(DATABASE)
         self.company = get_company()
         self._serve()
         if not self.test_mode:
             self.simulator = start_simulator()
-        self._connect()
+        self._enter_keys()
         self.payer = Payer(
             self.simulator.url if self.simulator else API_BASE,
             self.test_mode)
@@ -119,76 +104,7 @@ class Company:
         if self.simulator:
             self.simulator.stop()
 
-    # The database
-
-    def _restore(self):
-        "Copy the database from the cache, make it first if it is not there"
-        digest = hashlib.sha256(
-            pathlib.Path(__file__).read_bytes()).hexdigest()[:8]
-        cache = CACHE / fingerprint() / ('demo-%s.sqlite' % digest)
-        path = self.folder / ('%s.sqlite' % DATABASE)
-        cached = cache.exists()
-        if not cached:
-            self._create(path)
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            part = cache.with_suffix('.%s' % os.getpid())
-            source, target = sqlite3.connect(path), sqlite3.connect(part)
-            source.backup(target)
-            source.close()
-            target.close()
-            os.replace(part, cache)
-        else:
-            shutil.copyfile(cache, path)
-        return cached
-
-    def _create(self, path):
-        path.touch()
-        password = self.folder / 'password'
-        password.write_text(PASSWORD)
-        os.environ['TRYTONPASSFILE'] = str(password)
-        # Half of the time would go into checking data that the tests check
-        with patch.object(ModelStorage, '_validate'):
-            admin.run(Namespace(
-                    database_names=[DATABASE], update=[MODULE, CLEARING],
-                    languages=[],
-                    activatedeps=True, update_modules_list=False,
-                    login='admin', administrator=True,
-                    email='admin@example.com', active=True,
-                    password=True, reset_password=False, hostname=None,
-                    test_email=None, export_translations=False,
-                    indexes=None,
-                    validate=None, validate_percentage=100))
-        Database(DATABASE).close()
-        proteus_config.set_trytond(DATABASE)
-        create_company(currency=get_currency(CURRENCY))
-        company = get_company()
-        company.party.name = NAME
-        company.party.save()
-        create_chart(company)
-        # Payouts come some days later
-        for date in [dt.date.today(), dt.date.today() + dt.timedelta(days=30)]:
-            if not Model.get('account.fiscalyear').find([
-                        ('start_date', '<=', date), ('end_date', '>=', date)]):
-                fiscalyear = create_fiscalyear(company, today=date)
-                fiscalyear.save()
-                fiscalyear.click('create_period')
-        self._create_accounts(company)
-        for name in ['cron_charge', 'cron_capture']:
-            run_cron(name, company)
-        # Who logs in is not asked to configure what is
-        Item = Model.get('ir.module.config_wizard.item')
-        for item in Item.find([]):
-            item.state = 'done'
-            item.save()
-
-    def _create_accounts(self, company):
-        Account = Model.get('account.account')
-        accounts = get_accounts(company)
-        for name in ACCOUNTS:
-            like = accounts['expense' if name == FEES else 'cash']
-            account = Account(name=name, type=like.type, parent=like.parent)
-            account.reconcile = name not in {FEES, BALANCE}
-            account.save()
+    # What is booked
 
     def accounts(self):
         "Return the accounts for what Stripe keeps, by name"
@@ -213,7 +129,8 @@ class Company:
 
     # The Stripe account
 
-    def _connect(self):
+    def _enter_keys(self):
+        "Create the account, which is not connected, and its journal"
         if self.test_mode:
             Account = Model.get('account.payment.stripe.account')
             self.account = Account(name=NAME)
@@ -227,20 +144,33 @@ class Company:
             # What payers see when they add a card
             self.account.name = NAME
             self.account.save()
-            self.account.click('new_identifier')
-            self.account.reload()
-            endpoint = self.client.webhook_endpoints.create({
-                    'url': self.account.webhook_endpoint,
-                    'enabled_events': list(HANDLERS),
-                    'api_version': STRIPE_VERSION,
-                    })
-            self.account.webhook_signing_secret = endpoint.secret
-            self.account.save()
         self.journal = create_stripe_journal(
             self.account, currency=get_currency(CURRENCY))
         self.journal.clearing_account = self.accounts()[CLEARING_ACCOUNT]
         self.journal.clearing_journal = self.find_journal('cash')
         self.journal.save()
+
+    def connect(self):
+        "Press Connect, where Stripe can post to this machine"
+        if self.test_mode:
+            return
+        run_cron('cron_fetch_events')
+        self.account.click('stripe_connect')
+        self.account.reload()
+        if not self.account.webhook_id:
+            raise DemoError("The account is not connected")
+
+    @contextmanager
+    def known_as(self, host):
+        "As if it were reached at the host, through a proxy with https"
+        certificate = config.get('ssl', 'certificate')
+        try:
+            # It is read when the server starts
+            with patch('trytond.url.HOSTNAME', host):
+                config.set('ssl', 'certificate', 'True')
+                yield
+        finally:
+            config.set('ssl', 'certificate', certificate or '')
 
     @staticmethod
     def find_journal(type):
@@ -337,6 +267,31 @@ class Company:
         line, = [
             ln for ln in move.lines if ln.account == accounts['receivable']]
         return line
+
+    def bill(self, amount):
+        "Return the posted invoice of the Decimal amount"
+        Invoice = Model.get('account.invoice')
+        invoice = Invoice(type='out', party=self.party)
+        line = invoice.lines.new(account=get_accounts(self.company)['revenue'])
+        line.description = "Flowers"
+        line.quantity = 1
+        line.unit_price = amount
+        invoice.click('post')
+        return invoice
+
+    def receive_of(self, invoice, amount):
+        "Enter what came to the bank for the invoice"
+        Line = Model.get('account.move.line')
+        Move = Model.get('account.move')
+        accounts = get_accounts(self.company)
+        move = Move(journal=self.find_journal('cash'))
+        move.lines.new(account=accounts['cash'], debit=amount)
+        move.lines.new(
+            account=accounts['receivable'], party=self.party, credit=amount)
+        move.click('post')
+        line, = [x for x in move.lines if x.credit]
+        invoice.payment_lines.append(Line(line.id))
+        invoice.save()
 
     def create_payment(self, amount, **values):
         "Return the submitted payment of a new invoice"

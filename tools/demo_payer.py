@@ -26,7 +26,7 @@ CARDS = {
 
 
 class Page(HTMLParser):
-    "A page that was opened: the data of its form and its headline"
+    "A page that was opened: the data of its form, its headline and text"
 
     def __init__(self, url, status, content):
         super().__init__()
@@ -34,6 +34,7 @@ class Page(HTMLParser):
         self.status = status
         self.data = {}
         self.headline = ''
+        self.text = content
         self._in_headline = False
         self.feed(content)
         self.headline = ' '.join(self.headline.split())
@@ -69,7 +70,9 @@ class Payer:
         "Return the Page at the URL"
         try:
             with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-                return Page(url, answer.status, answer.read().decode())
+                # Where it was redirected to
+                return Page(
+                    answer.url, answer.status, answer.read().decode())
         except urllib.error.HTTPError as e:
             with e:
                 return Page(

@@ -22,6 +22,12 @@ STATES = {
     'failed': 'red',
     'processing': 'yellow',
     }
+# Of what was looked at: its mark and colour
+FINDINGS = {
+    'ok': ('ok', 'green'),
+    'warning': ('warning', 'yellow'),
+    'error': ('bad', 'red'),
+    }
 
 
 class DemoError(Exception):
@@ -37,9 +43,9 @@ class Terminal:
         try:
             '✓·✗'.encode(self.stream.encoding or 'ascii')
         except UnicodeEncodeError:
-            self.marks = {'ok': '+', 'note': '-', 'bad': 'x'}
+            self.marks = {'ok': '+', 'note': '-', 'bad': 'x', 'warning': '!'}
         else:
-            self.marks = {'ok': '✓', 'note': '·', 'bad': '✗'}
+            self.marks = {'ok': '✓', 'note': '·', 'bad': '✗', 'warning': '!'}
         self.steps = 0
         self.last = time.monotonic()
 
@@ -92,6 +98,15 @@ class Terminal:
             parts = [text]
         for part in parts:
             self.line('      ' + self.paint(part, 'dim'))
+
+    def finding(self, state, name, text):
+        "Tell what was found out about something, and what to do"
+        mark, colour = FINDINGS[state]
+        self.line('      %s %s' % (
+                self.paint(self.marks[mark], colour), name))
+        for line in (text or '').splitlines():
+            for part in textwrap.wrap(line, WIDTH - 8):
+                self.line('        ' + self.paint(part, 'dim'))
 
     def address(self, url):
         self.line('      ' + self.paint(url, 'cyan'))

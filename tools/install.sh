@@ -21,6 +21,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     # Debian has them in a package of their own
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     if command -v apt-get >/dev/null && as_root true 2>/dev/null; then
+        echo "Installing python$version-venv with apt-get"
         as_root apt-get update -qq
         as_root apt-get install -qq -y "python$version-venv" >/dev/null
     else

@@ -3,6 +3,7 @@
 "Run the simulator in the foreground."
 import argparse
 import signal
+import sys
 import threading
 
 from .simulator import Simulator
@@ -17,9 +18,14 @@ def main():
     stop = threading.Event()
     for number in [signal.SIGINT, signal.SIGTERM]:
         signal.signal(number, lambda *_: stop.set())
-    with Simulator(args.port, args.host) as simulator:
-        print(simulator.url, flush=True)
-        stop.wait()
+    try:
+        simulator = Simulator(args.port, args.host).start()
+    except OSError as e:
+        sys.exit("Port %d cannot be used: %s. Choose another with PORT=..." % (
+                args.port, e.strerror))
+    print(simulator.url, flush=True)
+    stop.wait()
+    simulator.stop()
 
 
 if __name__ == '__main__':
