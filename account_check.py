@@ -16,6 +16,7 @@ from .connection import Finding, belongs, missing_permissions, register_domain
 from .convert import to_timestamp
 from .error import failure_message
 from .gateway import API_BASE, StripeFailure, StripeUnavailable
+from .moment import Moment
 
 # Stripe tells of events that it could not deliver
 DELIVERY = dt.timedelta(days=4)
@@ -82,7 +83,7 @@ class CheckMixin:
         states={
             'invisible': ~Eval('checks'),
             })
-    checked_at = fields.Timestamp(
+    checked_at = Moment(
         "Checked at", readonly=True,
         states={
             'invisible': ~Eval('checked_at'),

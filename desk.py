@@ -53,6 +53,7 @@ class PaymentRefund(Wizard):
 
     def do_open_(self, action):
         action['domains'] = []
+        action['views'].reverse()
         return action, {'res_id': [self.made.id]}
 
 
@@ -118,6 +119,7 @@ class AddCard(Wizard):
                         }]))
         customer = max(customers, key=lambda c: c.id)
         Customer.stripe_checkout([customer])
+        action['views'].reverse()
         return action, {'res_id': [customer.id]}
 
 

@@ -11,16 +11,24 @@ from .convert import UNKNOWN
 from .pay_with import shown
 
 
+def _shown_unlisted(name):
+    "Return the states of what the list of the disputes says in words"
+    return {
+        'invisible': (
+            shown(name)['invisible'] | Bool(Eval('stripe_disputes'))),
+        }
+
+
 class DisputeMixin:
     "Show what payers' banks doubt of the payment"
     __slots__ = ()
 
     stripe_dispute_reason = fields.Char(
         "Stripe Dispute Reason", readonly=True,
-        states=shown('stripe_dispute_reason'))
+        states=_shown_unlisted('stripe_dispute_reason'))
     stripe_dispute_status = fields.Char(
         "Stripe Dispute Status", readonly=True,
-        states=shown('stripe_dispute_status'))
+        states=_shown_unlisted('stripe_dispute_status'))
     stripe_fraud_warning = fields.Selection([
             (None, ""),
             ('card_never_received', "Card Never Received"),

@@ -5,6 +5,7 @@ from trytond.pyson import Eval
 
 from .convert import UNKNOWN, from_timestamp
 from .dashboard import DashboardMixin
+from .moment import Moment
 from .pay_with import shown
 
 
@@ -20,7 +21,7 @@ class PaidMixin(DashboardMixin):
         "Paid with", readonly=True, strip=False,
         states=shown('stripe_paid_with'),
         help="The card, bank account or service that was charged.")
-    stripe_paid_at = fields.Timestamp(
+    stripe_paid_at = Moment(
         "Charged at", readonly=True,
         states=shown('stripe_paid_at'),
         help="When the payment method was charged.")
@@ -51,7 +52,7 @@ class PaidMixin(DashboardMixin):
         states=shown('stripe_receipt_url'),
         help="The receipt that Stripe shows to the payer.")
 
-    stripe_capture_until = fields.Timestamp(
+    stripe_capture_until = Moment(
         "Capture until", readonly=True,
         states={
             'invisible': (

@@ -4,6 +4,8 @@
 import datetime as dt
 
 from trytond.pool import Pool
+from trytond.pyson import PYSONDecoder
+from trytond.transaction import Transaction
 
 from .case import StripeTestCase
 
@@ -48,3 +50,56 @@ class DeskTestCase(StripeTestCase):
             self.assertTrue(url)
             Account.create_identifier([account])
             self.assertEqual(Account(self.account).webhook_endpoint, url)
+
+    def opened(self, name, record, state, data):
+        "Return the kind of view in which the wizard opens what it made"
+        pool = Pool()
+        Wizard = pool.get(name, type='wizard')
+        session, _, _ = Wizard.create()
+        with Transaction().set_context(
+                active_model=record.__name__, active_id=record.id,
+                active_ids=[record.id]):
+            result = Wizard.execute(session, data, state)
+        (action, _), = result['actions']
+        return action['views'][0][1]
+
+    def test_opened(self):
+        "Test a wizard opens the form of the one record that it made"
+        id_ = self.charged()
+        with self.transaction():
+            payment = Pool().get(PAYMENT)(id_)
+            self.assertEqual(self.opened(
+                    'account.payment.stripe.party_add_card', payment.party,
+                    'open_', {
+                        'ask': {
+                            'stripe_account': self.account,
+                            },
+                        }), 'form')
+            self.assertEqual(self.opened(
+                    'account.payment.stripe.payment_refund', payment,
+                    'refund', {
+                        'start': {
+                            'amount': payment.amount,
+                            'reason': 'duplicate',
+                            },
+                        }), 'form')
+
+    def test_waiting_for_payer(self):
+        "Test the payments that payers were asked for are in one list"
+        processing = self.charged(stripe_capture=False)
+        with self.transaction():
+            pool = Pool()
+            Payment = pool.get(PAYMENT)
+            Domain = pool.get('ir.action.act_window.domain')
+            ModelData = pool.get('ir.model.data')
+            submitted, mailed, opened = [
+                self.create_payment() for _ in range(3)]
+            Payment.write([mailed], {'stripe_mailed_at': dt.datetime.now()})
+            Payment.stripe_checkout([opened])
+            Payment.write([opened], {'stripe_waiting_for': 'payer'})
+            domain = Domain(ModelData.get_id(
+                    'account_payment_stripe',
+                    'act_payment_form_receivable_domain_waiting_payer'))
+            found = Payment.search(PYSONDecoder().decode(domain.domain))
+            self.assertEqual(set(found), {mailed, opened})
+            self.assertNotIn(processing, [p.id for p in found])
