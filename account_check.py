@@ -16,7 +16,7 @@ from .connection import Finding, belongs, missing_permissions, register_domain
 from .convert import to_timestamp
 from .error import failure_message
 from .gateway import API_BASE, StripeFailure, StripeUnavailable
-from .moment import Moment
+from .shown_time import ShownTime
 
 # Stripe tells of events that it could not deliver
 DELIVERY = dt.timedelta(days=4)
@@ -83,7 +83,7 @@ class CheckMixin:
         states={
             'invisible': ~Eval('checks'),
             })
-    checked_at = Moment(
+    checked_at = ShownTime(
         "Checked at", readonly=True,
         states={
             'invisible': ~Eval('checked_at'),
@@ -245,7 +245,6 @@ class CheckMixin:
 
     def _find_delivery(self, gateway):
         Event = Pool().get('account.payment.stripe.event')
-        Lang = Pool().get('ir.lang')
         if not self.webhook_id:
             return
         now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
@@ -268,18 +267,26 @@ class CheckMixin:
             yield Finding('delivery', 'warning', 'delivery_failed')
         elif newest:
             yield Finding('delivery', 'ok', 'delivery_last', {
-                    'date': Lang.get().strftime(newest[0].happened_at),
+                    'date': _utc(newest[0].happened_at),
                     })
         else:
             yield Finding('delivery', 'warning', 'delivery_none')
 
     def _find_cron(self):
-        Lang = Pool().get('ir.lang')
         now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
         if self.fetched_at and now - self.fetched_at <= PAUSE:
             return Finding('cron', 'ok')
         if not self.fetched_at:
-            return Finding('cron', 'error', 'cron_never')
+            # It runs each quarter of an hour
+            new = now - self.create_date <= PAUSE
+            return Finding(
+                'cron', 'warning' if new else 'error', 'cron_never')
         return Finding('cron', 'error', 'cron', {
-                'date': Lang.get().strftime(self.fetched_at),
+                'date': _utc(self.fetched_at),
                 })
+
+
+def _utc(at):
+    "Return the text of the datetime, which says that it is in UTC"
+    Lang = Pool().get('ir.lang')
+    return '%s UTC' % Lang.get().strftime(at)

@@ -19,7 +19,7 @@ from trytond.transaction import Transaction
 from .amount import digits_of
 from .balance_fetch import FetchMixin
 from .convert import from_timestamp
-from .moment import Moment
+from .shown_time import ShownTime
 
 # What the amounts depend on
 FIXED = ['company', 'stripe_account', 'currency', 'start_date']
@@ -105,7 +105,7 @@ class Balance(FetchMixin, DeactivableMixin, ModelSQL, ModelView):
     payouts_at = fields.Timestamp(
         "Payouts Read at", readonly=True,
         help="When the payouts were last read.")
-    fetched_at = Moment(
+    fetched_at = ShownTime(
         "Fetched at", readonly=True,
         states={
             'invisible': ~Eval('fetched_at'),

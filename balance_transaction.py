@@ -18,7 +18,7 @@ from trytond.transaction import Transaction
 from .amount import AmountError, exact, from_stripe
 from .balance_part import BalancePartMixin
 from .convert import from_timestamp, is_key, one_line
-from .moment import Moment
+from .shown_time import ShownTime
 from .record_amount import inexact_message
 from .store import insert
 
@@ -44,7 +44,7 @@ class BalanceTransaction(BalancePartMixin, ModelSQL, ModelView):
         "Date", required=True, readonly=True,
         help="The day on which it moved the balance, for the company.")
     created = fields.Timestamp("Created", readonly=True)
-    available_on = Moment(
+    available_on = ShownTime(
         "Available on", readonly=True,
         help="When the money can be paid out.")
     type = fields.Char(

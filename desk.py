@@ -28,6 +28,7 @@ class PaymentRefund(Wizard):
     def default_start(self, fields):
         Refund = Pool().get('account.payment.stripe.refund')
         payment = self.record
+        Refund.check_disputes([Refund(payment=payment)])
         left = Refund.stripe_left([payment])[payment.id]
         if left <= 0:
             raise PaymentValidationError(gettext(

@@ -23,7 +23,7 @@ class Dunning(metaclass=PoolMeta):
     def get_stripe_checkout_address(self, name):
         Invoice = Pool().get('account.invoice')
         invoice = self.line.move_origin
-        if isinstance(invoice, Invoice):
+        if isinstance(invoice, Invoice) and invoice.stripe_lines_online:
             return invoice.stripe_checkout_address
 
     @property

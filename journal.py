@@ -27,6 +27,12 @@ class Journal(metaclass=PoolMeta):
             'required': Eval('process_method') == 'stripe',
             'invisible': Eval('process_method') != 'stripe',
             })
+    stripe_mode = fields.Function(
+        fields.Selection('get_stripe_modes', "Mode",
+            states={
+                'invisible': ~Eval('stripe_mode'),
+                }),
+        'on_change_with_stripe_mode')
     stripe_statement = fields.Selection([
             (None, ""),
             ('document', "Number of the Document"),
@@ -86,6 +92,28 @@ class Journal(metaclass=PoolMeta):
         stripe_method = ('stripe', "Stripe")
         if stripe_method not in cls.process_method.selection:
             cls.process_method.selection.append(stripe_method)
+
+    @fields.depends('process_method', 'stripe_account')
+    def on_change_process_method(self):
+        Account = Pool().get('account.payment.stripe.account')
+        try:
+            super().on_change_process_method()
+        except AttributeError:
+            pass
+        if self.process_method == 'stripe' and not self.stripe_account:
+            accounts = Account.search([], limit=2)
+            if len(accounts) == 1:
+                self.stripe_account, = accounts
+
+    @classmethod
+    def get_stripe_modes(cls):
+        Account = Pool().get('account.payment.stripe.account')
+        return Account.fields_get(['mode'])['mode']['selection']
+
+    @fields.depends('process_method', 'stripe_account')
+    def on_change_with_stripe_mode(self, name=None):
+        if self.process_method == 'stripe' and self.stripe_account:
+            return self.stripe_account.mode
 
     @classmethod
     def default_stripe_charge_again_after(cls):

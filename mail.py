@@ -25,7 +25,7 @@ from .exceptions import StripeMailError, StripeMailWarning
 from .language import readable
 from .mail_server import (
     REFUSED, Unsure, is_passing, send, text_of, uri_with_timeout)
-from .moment import Moment
+from .shown_time import ShownTime
 from .plain import plain_text
 
 # In seconds, for a run to send
@@ -66,7 +66,7 @@ class MailMixin:
             'invisible': ~Eval('stripe_mail_error'),
             },
         help="Why the last e-mail was not sent.")
-    stripe_mailed_at = Moment(
+    stripe_mailed_at = ShownTime(
         "E-mail Sent at", readonly=True,
         states={
             'invisible': ~Eval('stripe_mailed_at'),

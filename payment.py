@@ -33,6 +33,7 @@ from .payment_workflow import WorkflowMixin
 from .record_amount import AmountMixin
 from .retry import RetryMixin
 from .secret import Secret
+from .shown_time import ShownTime
 from .state import FINAL
 
 # The states in which one can choose what to pay with
@@ -155,7 +156,7 @@ class Payment(
             ('check', "Review of the Error"),
             ], "Waiting for", readonly=True, sort=False,
         states=shown('stripe_waiting_for'))
-    stripe_waiting_since = fields.Timestamp(
+    stripe_waiting_since = ShownTime(
         "Waiting since", readonly=True,
         states={
             'invisible': ~Eval('stripe_waiting_for'),

@@ -9,6 +9,7 @@ from trytond.tools import timezone
 
 from .convert import UNKNOWN
 from .pay_with import shown
+from .shown_time import ShownTime
 from .state import OPEN
 
 # The advice of the bank that another attempt may succeed
@@ -38,7 +39,7 @@ class AgainMixin:
         "Charged Again", readonly=True,
         states=shown('stripe_charged_again'),
         help="How many times it was charged again.")
-    stripe_charge_again_at = fields.Timestamp(
+    stripe_charge_again_at = ShownTime(
         "Next Charge", readonly=True,
         states={
             'invisible': ~Eval('stripe_charge_again_at'),

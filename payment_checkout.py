@@ -50,6 +50,13 @@ class PageMixin:
             return intent
         return gateway.payment_intents.update(intent['id'], amount=amount)
 
+    def get_stripe_checkout_address(self, name):
+        if self.stripe_checkout_result in {
+                'succeeded', 'refunded', 'processing', 'authorized'}:
+            # What it proves, or that it is under way
+            return self.stripe_checkout_url or None
+        return super().get_stripe_checkout_address(name)
+
     @property
     def stripe_invoice_url(self):
         "The URL of the page of an invoice where more can be paid, or None"

@@ -79,9 +79,15 @@ class CustomerMixin:
         'process_method', 'state', 'stripe_token', 'stripe_payment_intent_id',
         'stripe_charge_id', 'stripe_customer_source',
         'stripe_customer_payment_method', 'stripe_customer',
-        '_parent_stripe_customer.stripe_default_method')
+        'stripe_waiting_for', '_parent_stripe_customer.stripe_default_method')
     def on_change_notify(self):
         notifications = super().on_change_notify()
+        if (self.process_method == 'stripe'
+                and self.state == 'processing'
+                and self.stripe_waiting_for == 'payer'
+                and not self._stripe_has_method):
+            notifications.append(('warning', gettext(
+                        'account_payment_stripe.msg_payment_nothing_charged')))
         if (self.process_method == 'stripe'
                 and self.state in {'draft', 'submitted', 'approved'}
                 and self.stripe_customer

@@ -109,7 +109,7 @@ class DisputeMixin:
                 payment.stripe_read(disputed=True), fresh=True)
         if event['type'] == 'charge.dispute.closed':
             Dispute.stripe_close(payments, dispute, event['created'])
-        return True
+        return payments
 
     @classmethod
     def stripe_on_fraud_warning(cls, account, event):
@@ -120,4 +120,4 @@ class DisputeMixin:
         for payment in payments:
             # It is never taken back
             payment.stripe_store(stripe_fraud_warning=warning['fraud_type'])
-        return payments and True
+        return payments

@@ -5,7 +5,7 @@ from trytond.pyson import Eval
 
 from .convert import UNKNOWN, from_timestamp
 from .dashboard import DashboardMixin
-from .moment import Moment
+from .shown_time import ShownTime
 from .pay_with import shown
 
 
@@ -21,7 +21,7 @@ class PaidMixin(DashboardMixin):
         "Paid with", readonly=True, strip=False,
         states=shown('stripe_paid_with'),
         help="The card, bank account or service that was charged.")
-    stripe_paid_at = Moment(
+    stripe_paid_at = ShownTime(
         "Charged at", readonly=True,
         states=shown('stripe_paid_at'),
         help="When the payment method was charged.")
@@ -52,7 +52,7 @@ class PaidMixin(DashboardMixin):
         states=shown('stripe_receipt_url'),
         help="The receipt that Stripe shows to the payer.")
 
-    stripe_capture_until = Moment(
+    stripe_capture_until = ShownTime(
         "Capture until", readonly=True,
         states={
             'invisible': (

@@ -134,7 +134,10 @@ class Refund(
         super().__setup__()
         cls.__access__.add('payment')
         # Nobody types them, the buttons tell
-        cls.submitted_by.readonly = cls.approved_by.readonly = True
+        for field in [cls.submitted_by, cls.approved_by]:
+            field.readonly = True
+            # The user says it if there is no employee
+            field.states['invisible'] = ~Eval(field.name)
         t = cls.__table__()
         cls._sql_indexes.update({
                 Index(t, (t.payment, Index.Range())),
@@ -277,7 +280,7 @@ class Refund(
             refund.payment.stripe_check_currency()
             stripe_amount(
                 refund.amount, refund.currency, refund, charged=True)
-        cls._check_disputes(refunds)
+        cls.check_disputes(refunds)
         cls._check_left(refunds, OPEN)
         cls.write(refunds, {'submitted_by_user': _user()})
 
@@ -288,7 +291,7 @@ class Refund(
     def approve(cls, refunds):
         cls._check_second_person(refunds)
         cls.write(refunds, {'approved_by_user': _user()})
-        cls._check_disputes(refunds)
+        cls.check_disputes(refunds)
         # The first to be approved of those which are too many goes on
         cls._check_left(refunds, ['approved', 'processing'])
         cls.__queue__.stripe_create(refunds)
@@ -312,7 +315,7 @@ class Refund(
                         refund=refund.rec_name))
 
     @classmethod
-    def _check_disputes(cls, refunds):
+    def check_disputes(cls, refunds):
         "Raise PaymentValidationError if a dispute forbids one of the refunds"
         for refund in refunds:
             for dispute in refund.payment.stripe_disputes:

@@ -5,7 +5,7 @@ import datetime as dt
 from trytond.model import fields
 
 
-class Moment(fields.Timestamp):
+class ShownTime(fields.Timestamp):
     """A timestamp that people read, to the second.
 
     The clients cut microseconds off, and take for changed what has some that
