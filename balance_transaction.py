@@ -18,8 +18,8 @@ from trytond.transaction import Transaction
 from .amount import AmountError, exact, from_stripe
 from .balance_part import BalancePartMixin
 from .convert import from_timestamp, is_key, one_line
-from .shown_time import ShownTime
 from .record_amount import inexact_message
+from .shown_time import ShownTime
 from .store import insert
 
 # What its source can be, by the first characters of its id

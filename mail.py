@@ -25,8 +25,8 @@ from .exceptions import StripeMailError, StripeMailWarning
 from .language import readable
 from .mail_server import (
     REFUSED, Unsure, is_passing, send, text_of, uri_with_timeout)
-from .shown_time import ShownTime
 from .plain import plain_text
+from .shown_time import ShownTime
 
 # In seconds, for a run to send
 AT_MOST = 60

@@ -9,6 +9,7 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 from trytond import config
+from trytond.i18n import gettext
 from trytond.pool import Pool
 from trytond.protocols.wrappers import HTTPStatus, Response
 from trytond.tools import timezone
@@ -158,8 +159,11 @@ def _entry(invoice, lang, item):
         'least': str(least.quantize(smallest)),
         'most': str(amount.quantize(smallest)),
         'step': str(smallest),
-        'least_shown': _money(lang, least, currency),
         'amount': _money(lang, amount, currency),
+        'texts': _texts('how_much', 'limits', 'continue', limits={
+                'least': _money(lang, least, currency),
+                'most': _money(lang, amount, currency),
+                }),
         }
 
 
@@ -259,8 +263,10 @@ def _payment_details(payment, lang, state):
     details = {'description': payment.stripe_description}
     if state in {'pay', 'small'}:
         details['other_url'] = _path(payment.stripe_other_url)
+        details['texts'] = _texts('other_amount', 'small')
     if state in {'succeeded', 'refunded'}:
         details['rest_url'] = _path(payment.stripe_invoice_url)
+        details['texts'] = _texts('rest')
         # It may have been refunded in part since
         amount = payment.stripe_captured_amount or amount
         details['number'] = payment.number
@@ -278,6 +284,19 @@ def _payment_details(payment, lang, state):
             # Stripe's message is for developers
             details['error'] = 'authentication'
     return details
+
+
+def _texts(*names, **values):
+    """Return the texts of the messages, by name.
+
+    Those of pages which few payers see: on SQLite Tryton cannot collect more
+    texts of one report than the template has.
+    values: those that the text of the name has.
+    """
+    return {
+        n: gettext(
+            'account_payment_stripe.msg_page_%s' % n, **values.get(n, {}))
+        for n in names}
 
 
 def _path(url):

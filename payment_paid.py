@@ -5,8 +5,8 @@ from trytond.pyson import Eval
 
 from .convert import UNKNOWN, from_timestamp
 from .dashboard import DashboardMixin
-from .shown_time import ShownTime
 from .pay_with import shown
+from .shown_time import ShownTime
 
 
 class PaidMixin(DashboardMixin):

@@ -16,6 +16,7 @@ MODULE = 'account_payment_stripe'
 COMPLETE = {'ca', 'de', 'es', 'fr', 'it', 'nl', 'pl', 'pt'}
 PAYER = re.compile(
     r'report:|model:ir\.message,text:msg_(description_|invoice_pay_online)'
+    r'|model:ir\.message,text:msg_page_'
     r'|model:ir\.action,name:report_email_')
 # Words that mean something else here than in Tryton's own modules
 OTHERWISE = {
@@ -107,8 +108,8 @@ class LocaleSourceTestCase(TestCase):
         activate_module(MODULE)
         # Some texts are only there with them
         activate_module([
-                'account_invoice', 'account_payment_clearing',
-                'account_statement_rule'])
+                'account_dunning_email', 'account_invoice',
+                'account_payment_clearing', 'account_statement_rule'])
 
     @with_transaction()
     def test_languages(self):

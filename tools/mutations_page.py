@@ -3,7 +3,7 @@
 """What payers are sent and shown, what is saved and charged by default."""
 
 # The modules that have the tests
-TESTS = ['test_customer_method', 'test_statement_suffix']
+TESTS = ['test_charge_again', 'test_customer_method', 'test_statement_suffix']
 MUTATIONS = {
     'charge the default instead of what is chosen': ('payment_customer.py', [
             ("        if self._stripe_has_method or not "
@@ -30,4 +30,23 @@ MUTATIONS = {
             ("    return bool(parts.scheme in {'http', 'https'} "
                 "and parts.hostname)", "    return bool(parts.scheme)")],
         ['test_website']),
+    'charge again before its day': ('payment_again.py', [
+            ("            and self.stripe_charge_again_at <= "
+                "dt.datetime.now()\n", "")],
+        ['test_recovers']),
+    'charge again against the advice': ('payment_again.py', [
+            ("        if (state.advice == LATER\n", "        if (True\n")],
+        ['test_other_advice', 'test_other_advice_later']),
+    'charge again for ever': ('payment_again.py', [
+            ("                and done < (journal.stripe_charge_again or 0)):",
+                "                and journal.stripe_charge_again):")],
+        ['test_ends']),
+    'charge again though the journal was changed': ('payment_again.py', [
+            ("            and self._stripe_may_charge_again\n", "")],
+        ['test_turned_off']),
+    'repeat the answer of the first charge': ('payment_again.py', [
+            ("            params['idempotency_key'] += '-again-%s' % (\n"
+                "                (self.stripe_charged_again or 0) + 1)\n",
+                "            pass\n")],
+        ['test_recovers']),
     }

@@ -24,6 +24,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 REPORT = 'report:account.payment.stripe.checkout:'
+MESSAGE = 'model:ir.message,text:msg_page_'
 NAMES = ['chromium', 'chromium-browser', 'google-chrome']
 WIDTH = 360
 RIGHT_TO_LEFT = {'fa'}
@@ -66,7 +67,7 @@ STATES = [
     {'state': 'refunded', 'refunded': AMOUNT, **PAID},
     {'state': 'choose', 'lines': [
             {'url': '', 'amount': AMOUNT, 'due': "30/11/2026"}] * 2},
-    {'state': 'amount', 'wrong': True, 'least_shown': AMOUNT, 'line': 1,
+    {'state': 'amount', 'wrong': True, 'line': 1,
         'least': '0.50', 'most': '1234.50', 'step': '0.01',
         'currency': "EUR"},
     {'state': 'small', 'other_url': '#'},
@@ -94,8 +95,12 @@ def render(language, values):
     template = MarkupTemplate(
         (ROOT / 'checkout.html').read_text(), encoding='utf-8')
     Translator(Texts()).setup(template)
+    messages = {
+        e.msgctxt[len(MESSAGE):-1]: (e.msgstr or e.msgid) % {
+            'least': AMOUNT, 'most': AMOUNT}
+        for e in entries if e.msgctxt.startswith(MESSAGE)}
     page = {
-        **PAGE, 'language': language.replace('_', '-'),
+        **PAGE, 'texts': messages, 'language': language.replace('_', '-'),
         'direction': 'rtl' if language in RIGHT_TO_LEFT else 'ltr', **values}
     html = template.generate(data={'page': page}).render('html', doctype=None)
     # As what the page isolates

@@ -27,9 +27,11 @@ MODULE = 'account_payment_stripe'
 COMPLETE = {'ca', 'de', 'es', 'fr', 'it', 'nl', 'pl', 'pt'}
 PAYER = re.compile(
     r'report:|model:ir\.message,text:msg_(description_|invoice_pay_online)'
+    r'|model:ir\.message,text:msg_page_'
     r'|model:ir\.action,name:report_email_')
 # Some texts are only there with them
-EXTRAS = ['account_invoice', 'account_payment_clearing',
+EXTRAS = [
+    'account_dunning_email', 'account_invoice', 'account_payment_clearing',
     'account_statement_rule']
 
 
