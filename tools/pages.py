@@ -96,7 +96,7 @@ def render(language, values):
         (ROOT / 'checkout.html').read_text(), encoding='utf-8')
     Translator(Texts()).setup(template)
     messages = {
-        e.msgctxt[len(MESSAGE):-1]: (e.msgstr or e.msgid) % {
+        e.msgctxt[len(MESSAGE):]: (e.msgstr or e.msgid) % {
             'least': AMOUNT, 'most': AMOUNT}
         for e in entries if e.msgctxt.startswith(MESSAGE)}
     page = {
