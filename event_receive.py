@@ -5,10 +5,11 @@ import logging
 from itertools import groupby
 
 from trytond import backend
+from trytond.model import fields
 from trytond.model.exceptions import SQLConstraintError
 from trytond.pool import Pool
 from trytond.tools import grouped_slice
-from trytond.transaction import TransactionError
+from trytond.transaction import Transaction, TransactionError
 
 from .attempt import attempt
 from .batch import Batch
@@ -84,11 +85,17 @@ class ReceiveMixin:
     @classmethod
     def search_known(cls, account, events):
         "Return the records of the events that were received, by identifier"
+        cursor = Transaction().connection.cursor()
+        table = cls.__table__()
+        cursor.execute(*table.select(
+                table.id,
+                where=(table.account == account.id)
+                & fields.SQL_OPERATORS['in'](
+                    table.identifier, [e['id'] for e in events])))
+        # Mostly there are none, which a search would make ready to read
         return {
-            r.identifier: r for r in cls.search([
-                    ('account', '=', account.id),
-                    ('identifier', 'in', [e['id'] for e in events]),
-                    ])}
+            r.identifier: r
+            for r in cls.browse([id_ for id_, in cursor])}
 
     @classmethod
     def _store(cls, records):

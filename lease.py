@@ -23,28 +23,40 @@ class LockMixin:
         Raises DatabaseOperationalError if another transaction changed them.
         """
         # lock() would start a whole transaction over for each new record
-        held = Batch.current().locked(cls.__name__, list(map(int, records)))
+        ids = list(map(int, records))
+        held = Batch.current().locked(cls.__name__, ids)
         if held is not None:
             return held
+        locked = {id_ for id_, in cls._stripe_lock_rows(
+                lambda table: fields.SQL_OPERATORS['in'](table.id, ids))}
+        return cls.browse([i for i in ids if i in locked])
+
+    @classmethod
+    def _stripe_lock_rows(cls, where, *names):
+        """Hold the rows until the end of the transaction, and return of each
+        the id and what else is named.
+
+        where: function of the table that returns the condition.
+        """
         transaction = Transaction()
-        database = transaction.database
         cursor = transaction.connection.cursor()
         table = cls.__table__()
-        where = fields.SQL_OPERATORS['in'](table.id, [int(r) for r in records])
-        if database.has_select_for():
-            cursor.execute(*table.select(
-                    table.id, where=where, order_by=[table.id],
-                    for_=For('UPDATE')))
+        select = table.select(
+            table.id, *[getattr(table, n) for n in names],
+            where=where(table), order_by=[table.id])
+        if transaction.database.has_select_for():
+            select.for_ = For('UPDATE')
         else:
             # SQLite takes the lock with the first change
-            cursor.execute(*table.update([table.id], [table.id], where=where))
-            cursor.execute(*table.select(table.id, where=where))
-        ids = {id_ for id_, in cursor}
+            cursor.execute(*table.update(
+                    [table.id], [table.id], where=select.where))
+        cursor.execute(*select)
+        rows = cursor.fetchall()
         for cache in transaction.cache.values():
             if cls.__name__ in cache:
-                for id_ in ids:
+                for id_, *_ in rows:
                     cache[cls.__name__].pop(id_, None)
-        return cls.browse([i for i in map(int, records) if i in ids])
+        return rows
 
     def stripe_store(self, **values):
         """Write those of the values that are new.

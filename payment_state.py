@@ -18,7 +18,7 @@ from .error import failure_message
 from .exceptions import StripeCurrencyError, StripeError
 from .gateway import StripeFailure
 from .state import FINAL, KNOWN, OPEN, PaymentState
-from .store import insert_log
+from .store import insert_log, read_employee
 
 WAITING_FOR = {
     'requires_payment_method': 'payer',
@@ -241,6 +241,7 @@ class StateMixin:
         # Neither the routes nor the events have a company
         with told_by_stripe(), Transaction().set_context(
                 _skip_warnings=True, company=self.company.id):
+            read_employee()
             yield
 
     @classmethod

@@ -23,7 +23,7 @@ from trytond.transaction import Transaction, without_check_access
 from .amount import exact
 from .convert import UNKNOWN, one_line
 
-__all__ = ['insert', 'insert_log', 'touch', 'update']
+__all__ = ['insert', 'insert_log', 'read_employee', 'touch', 'update']
 
 
 def update(record, values):
@@ -130,6 +130,25 @@ def touch(cls, records):
             [table.id], [table.id],
             where=fields.SQL_OPERATORS['in'](
                 table.id, [r.id for r in records])))
+
+
+def read_employee():
+    """Read the employee of the user and nothing else.
+
+    Each transition asks for it: Tryton would read the user with its companies.
+    """
+    transaction = Transaction()
+    if 'employee' in transaction.context:
+        # It decides, if it is one of the user's
+        return
+    User = Pool().get('res.user')
+    user = User(transaction.user)
+    table = User.__table__()
+    cursor = transaction.connection.cursor()
+    cursor.execute(*table.select(
+            table.employee, where=table.id == user.id))
+    for employee, in cursor:
+        user._cache[user.id]['employee'] = employee
 
 
 def _needs_orm(cls, names):
