@@ -15,7 +15,7 @@ from .attempt import attempt
 from .batch import Batch
 from .convert import from_timestamp
 from .error import error_message, failure_message
-from .event_handlers import is_current, is_final, object_id_of
+from .event_handlers import object_id_of, tells_all
 from .gateway import StripeFailure
 from .policy import next_pause
 from .store import insert
@@ -57,18 +57,13 @@ class ReceiveMixin:
             return
         if not record:
             record = known[event['id']] = cls.new(account, event)
-        cls._set_record(record, records)
+        if isinstance(records, list):
+            record.record = str(records[0])
         record.state = 'applied'
         record.error_message = None
         record.try_at = None
         Batch.current().defer(cls._store, record)
         return records
-
-    @staticmethod
-    def _set_record(record, records):
-        "Set the record that the event is about"
-        if isinstance(records, list) and records:
-            record.record = str(records[0])
 
     @classmethod
     def _after(cls, events, results):
@@ -78,7 +73,7 @@ class ReceiveMixin:
         # A final event asks nobody to pay again
         if payments := [
                 r for event, result in zip(events, results)
-                if isinstance(result, list) and not _tells_all(event)
+                if isinstance(result, list) and not tells_all(event)
                 for r in result if isinstance(r, Payment)]:
             Payment.stripe_queue_mail(payments)
 
@@ -110,7 +105,7 @@ class ReceiveMixin:
         """
         handlers = cls.handlers()
         events = [e for e in events if e['type'] in handlers]
-        for together_, events in groupby(events, key=_tells_all):
+        for together_, events in groupby(events, key=tells_all):
             # Stripe has to be asked for it: the others must not stay locked
             # meanwhile
             size = GROUP if together_ else 1
@@ -226,15 +221,11 @@ class ReceiveMixin:
             model, _ = cls.handlers()[event['type']]
             Model = Pool().get(model)
             about = Model.stripe_of_event(account, event)
-            cls._set_record(record, about)
+            if about:
+                record.record = str(about[0])
             for about in about:
                 Model.stripe_note_error(about.id, error)
         record.save()
-
-
-def _tells_all(event):
-    "Return if Stripe has not to be asked of what the event is about"
-    return is_current(event) and is_final(event['data']['object'])
 
 
 def _attempt_first(func, *args):
