@@ -231,7 +231,6 @@ class StateMixin:
             # Neither the routes nor the events have a company
             with transaction.set_context(
                     _skip_warnings=True, company=self.company.id):
-                read_employee()
                 yield
         finally:
             _told[transaction] = before
@@ -242,6 +241,7 @@ class StateMixin:
         for _, payments in groupby(payments, key=lambda p: p.company):
             payments = list(payments)
             with payments[0]._stripe_moving():
+                read_employee()
                 cls.succeed(payments)
         insert_log()
 
