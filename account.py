@@ -297,10 +297,10 @@ class Account(
 
     @classmethod
     def _note(cls, accounts, **values):
-        cls.write([
+        if changed := [
                 a for a in accounts
-                if any(getattr(a, n) != v for n, v in values.items())],
-            values)
+                if any(getattr(a, n) != v for n, v in values.items())]:
+            cls.write(changed, values)
 
     @classmethod
     def _note_fetched(cls, account_id, since):

@@ -46,8 +46,7 @@ def committed(locks):
     """
     transaction = Transaction()
     try:
-        _end_autocommit()
-        _take_locks(locks)
+        _begin(locks)
         yield
         transaction.commit()
     except BaseException as e:
@@ -67,23 +66,19 @@ def start_clean():
         _forget()
 
 
-def _take_locks(locks):
-    "Take the locks as a new transaction does"
+def _begin(locks):
+    "Begin, and take the locks, as a new transaction does"
     transaction = Transaction()
+    # Let roll back again what a cache that was cleared has let commit at once:
+    # SQLite has one connection, that Cache.commit leaves like that
+    if backend.name == 'sqlite':
+        transaction.database.get_connection(readonly=transaction.readonly)
     for table in locks.get('_lock_tables', []):
         transaction.database.lock(transaction.connection, table)
         transaction._locked_tables.add(table)
     for table, ids in locks.get('_lock_records', {}).items():
         transaction.database.lock_records(transaction.connection, table, ids)
         transaction._locked_records[table].update(ids)
-
-
-def _end_autocommit():
-    "Let roll back again what a cache that was cleared has let commit at once"
-    # SQLite has one connection, that Cache.commit leaves like that
-    if backend.name == 'sqlite':
-        transaction = Transaction()
-        transaction.database.get_connection(readonly=transaction.readonly)
 
 
 def _forget():

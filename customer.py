@@ -26,11 +26,11 @@ from .dashboard import DashboardMixin
 from .error import ErrorMixin, failure_message
 from .exceptions import StripeError
 from .gateway import StripeFailure
-from .lease import LeaseMixin
 from .retry import RetryMixin
 from .secret import Secret
 from .sources import (
     fingerprints_of, label, read_payment_methods, read_saved, read_sources)
+from .store import LeaseMixin
 
 SECTION = 'account_payment_stripe'
 

@@ -8,7 +8,7 @@ from .convert import is_key
 from .gateway import STRIPE_VERSION
 from .state import FINAL
 
-__all__ = ['HANDLERS', 'is_current', 'is_final', 'object_id_of']
+__all__ = ['HANDLERS', 'is_current', 'object_id_of', 'tells_all']
 
 # Type of event: model, its method that applies it
 # The method gets the account and the dictionary of the event and returns the
@@ -73,8 +73,11 @@ def object_id_of(event):
     return id_ if is_key(id_) else None
 
 
-def is_final(object_):
-    "Return if Stripe has not to be asked of the object, which says all"
+def tells_all(event):
+    "Return if Stripe has not to be asked of what the event is about"
+    if not is_current(event):
+        return False
+    object_ = event['data']['object']
     if object_.get('object') == 'payment_intent':
         return object_.get('status') in FINAL
     return bool(

@@ -5,16 +5,17 @@ import logging
 from itertools import groupby
 
 from trytond import backend
+from trytond.model import fields
 from trytond.model.exceptions import SQLConstraintError
 from trytond.pool import Pool
 from trytond.tools import grouped_slice
-from trytond.transaction import TransactionError
+from trytond.transaction import Transaction, TransactionError
 
 from .attempt import attempt
 from .batch import Batch
 from .convert import from_timestamp
 from .error import error_message, failure_message
-from .event_handlers import is_current, is_final, object_id_of
+from .event_handlers import object_id_of, tells_all
 from .gateway import StripeFailure
 from .policy import next_pause
 from .store import insert
@@ -56,18 +57,13 @@ class ReceiveMixin:
             return
         if not record:
             record = known[event['id']] = cls.new(account, event)
-        cls._set_record(record, records)
+        if isinstance(records, list):
+            record.record = str(records[0])
         record.state = 'applied'
         record.error_message = None
         record.try_at = None
         Batch.current().defer(cls._store, record)
         return records
-
-    @staticmethod
-    def _set_record(record, records):
-        "Set the record that the event is about"
-        if isinstance(records, list) and records:
-            record.record = str(records[0])
 
     @classmethod
     def _after(cls, events, results):
@@ -77,18 +73,24 @@ class ReceiveMixin:
         # A final event asks nobody to pay again
         if payments := [
                 r for event, result in zip(events, results)
-                if isinstance(result, list) and not _tells_all(event)
+                if isinstance(result, list) and not tells_all(event)
                 for r in result if isinstance(r, Payment)]:
             Payment.stripe_queue_mail(payments)
 
     @classmethod
     def search_known(cls, account, events):
         "Return the records of the events that were received, by identifier"
+        cursor = Transaction().connection.cursor()
+        table = cls.__table__()
+        cursor.execute(*table.select(
+                table.id,
+                where=(table.account == account.id)
+                & fields.SQL_OPERATORS['in'](
+                    table.identifier, [e['id'] for e in events])))
+        # Mostly there are none, which a search would make ready to read
         return {
-            r.identifier: r for r in cls.search([
-                    ('account', '=', account.id),
-                    ('identifier', 'in', [e['id'] for e in events]),
-                    ])}
+            r.identifier: r
+            for r in cls.browse([id_ for id_, in cursor])}
 
     @classmethod
     def _store(cls, records):
@@ -103,7 +105,7 @@ class ReceiveMixin:
         """
         handlers = cls.handlers()
         events = [e for e in events if e['type'] in handlers]
-        for together_, events in groupby(events, key=_tells_all):
+        for together_, events in groupby(events, key=tells_all):
             # Stripe has to be asked for it: the others must not stay locked
             # meanwhile
             size = GROUP if together_ else 1
@@ -219,15 +221,11 @@ class ReceiveMixin:
             model, _ = cls.handlers()[event['type']]
             Model = Pool().get(model)
             about = Model.stripe_of_event(account, event)
-            cls._set_record(record, about)
+            if about:
+                record.record = str(about[0])
             for about in about:
                 Model.stripe_note_error(about.id, error)
         record.save()
-
-
-def _tells_all(event):
-    "Return if Stripe has not to be asked of what the event is about"
-    return is_current(event) and is_final(event['data']['object'])
 
 
 def _attempt_first(func, *args):

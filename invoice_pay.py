@@ -14,7 +14,7 @@ from trytond.transaction import Transaction
 
 from .address import AddressMixin
 from .amount import least, unit
-from .lease import LockMixin
+from .store import LockMixin
 
 JOURNAL = 'account.payment.journal'
 # The payment can still be made by the payer

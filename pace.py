@@ -6,7 +6,7 @@ Source: https://docs.stripe.com/rate-limits
 """
 import logging
 import time
-from collections import deque
+from collections import defaultdict, deque
 
 from sql.conditionals import Greatest, Least
 from sql.functions import ClockTimestamp, Extract
@@ -88,23 +88,20 @@ class RateLimiter:
     "Give each call of a run the time at which it may be made"
 
     def __init__(self):
-        self._slots = {}
+        self._slots = defaultdict(_Slots)
 
     def delay(self, call):
         "Return the seconds to wait before the call"
-        return max(map(self._delay, call.operations))
-
-    def _delay(self, operation):
-        gateway = operation.gateway
-        return max(
-            self._take(
-                gateway.identity, operation.name,
-                gateway.rate(operation.name)),
-            self._take(gateway.identity, '*', gateway.rate_total))
-
-    def _take(self, key, operation, rate):
-        slots = self._slots.setdefault((key, operation), _Slots())
-        return slots.take(key, operation, rate)
+        delays = []
+        for operation in call.operations:
+            gateway = operation.gateway
+            for name, rate in [
+                    (operation.name, gateway.rate(operation.name)),
+                    # and in all
+                    ('*', gateway.rate_total)]:
+                slots = self._slots[gateway.identity, name]
+                delays.append(slots.take(gateway.identity, name, rate))
+        return max(delays)
 
 
 class _Slots:

@@ -13,7 +13,6 @@ from .access import is_readable
 from .checkout import CheckoutMixin
 from .convert import UNKNOWN, new_key
 from .error import ErrorMixin
-from .lease import LeaseMixin
 from .pay_with import PayWithMixin, shown
 from .payment_again import AgainMixin
 from .payment_charge import ChargeMixin
@@ -35,6 +34,7 @@ from .retry import RetryMixin
 from .secret import Secret
 from .shown_time import ShownTime
 from .state import FINAL
+from .store import LeaseMixin
 
 # The states in which one can choose what to pay with
 CHOOSING = ['draft', 'submitted', 'approved']

@@ -191,6 +191,7 @@ class ChargeMixin:
     @classmethod
     def _stripe_confirm(cls, job, state):
         "Return the state that follows, None if the payment has moved on"
+        yield from cls._stripe_look_customer(job)
         gateway = job.gateway
         try:
             if state.status == 'requires_payment_method':

@@ -135,11 +135,6 @@ class CustomerMixin:
                 stripe_attempt=job.record.stripe_next_attempt(e))
         return (yield from super()._stripe_create_intent(job, **params))
 
-    @classmethod
-    def _stripe_confirm(cls, job, state):
-        yield from cls._stripe_look_customer(job)
-        return (yield from super()._stripe_confirm(job, state))
-
     def _stripe_customer_is_gone(self, gateway, intent):
         "Return if the intent is to be paid but its customer is deleted"
         customer = self.stripe_customer

@@ -1,5 +1,9 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+from sql import Column
+from sql.conditionals import Coalesce
+
+from trytond.model import fields
 from trytond.transaction import Transaction
 
 from .batch import Batch
@@ -26,38 +30,41 @@ class EventMixin:
             elif isinstance(object_.get('payment_intent'), str):
                 intents.add(object_['payment_intent'])
         return cls._stripe_lock_where(
-            ('stripe_payment_intent_id', 'in', list(intents))) if (
-                intents) else []
+            'stripe_payment_intent_id', list(intents)) if intents else []
 
     @classmethod
-    def _stripe_lock_where(cls, clause):
-        "Return the locked payments of the clause, read once: when locked"
-        cursor = Transaction().connection.cursor()
-        cursor.execute(*cls.search([clause], order=[], query=True))
-        ids = [id_ for id_, in cursor]
-        return cls.stripe_lock(ids) if ids else []
+    def _stripe_lock_where(cls, name, values):
+        "Return the locked payments that have one of the values, just read"
+        rows = cls._stripe_lock_rows(
+            # The same expression as in the index
+            lambda table: fields.SQL_OPERATORS['in'](
+                Coalesce(Column(table, name), ''), values),
+            'company')
+        payments = []
+        for company in dict.fromkeys(c for _, c in rows):
+            # The caches are kept by company: what is read of the journal
+            # serves for the transition too
+            with Transaction().set_context(company=company):
+                payments.extend(
+                    cls.browse([i for i, c in rows if c == company]))
+        return payments
 
     @classmethod
     def _stripe_find(cls, account, intent=None, charge=None):
         "Return the locked payments of the account with the ids of Stripe"
-        clauses = []
-        if intent:
-            clauses.append(('stripe_payment_intent_id', '=', intent))
-        if charge:
-            clauses.append(('stripe_charge_id', '=', charge))
-        payments = []
         # Two searches use an index each
-        for clause in clauses:
-            name, _, value = clause
+        for name, value in [
+                ('stripe_payment_intent_id', intent),
+                ('stripe_charge_id', charge)]:
+            if not value:
+                continue
             payments = [
                 p for p in Batch.current().all_locked(cls.__name__)
-                if getattr(p, name) == value] or [
-                # SQLite lets others change what was found until it is locked
-                p for p in cls._stripe_lock_where(clause)
-                if getattr(p, name) == value]
+                if getattr(p, name) == value] or cls._stripe_lock_where(
+                    name, [value])
             if payments:
-                break
-        return [p for p in payments if p.stripe_own_account == account]
+                return [p for p in payments if p.stripe_own_account == account]
+        return []
 
     @classmethod
     def _stripe_apply_event(cls, payments, event, state_of=None):

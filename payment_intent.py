@@ -53,14 +53,11 @@ class IntentMixin:
             params['customer'] = self.stripe_customer.stripe_usable_id
         if suffix := self.stripe_statement_suffix:
             params['statement_descriptor_suffix'] = suffix
-        if email := self._stripe_receipt_email:
-            params['receipt_email'] = email
-        return params
-
-    @property
-    def _stripe_receipt_email(self):
         if self.stripe_own_account.receipt_email:
-            return next(iter(self.stripe_email_addresses()), None)
+            email = next(iter(self.stripe_email_addresses()), None)
+            if email:
+                params['receipt_email'] = email
+        return params
 
     @property
     def stripe_method(self):

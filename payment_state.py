@@ -18,7 +18,7 @@ from .error import failure_message
 from .exceptions import StripeCurrencyError, StripeError
 from .gateway import StripeFailure
 from .state import FINAL, KNOWN, OPEN, PaymentState
-from .store import insert_log
+from .store import insert_log, read_employee
 
 WAITING_FOR = {
     'requires_payment_method': 'payer',
@@ -40,19 +40,8 @@ LAST_LOOK = dt.timedelta(days=1)
 _told = WeakKeyDictionary()
 
 
-@contextmanager
-def told_by_stripe():
-    "Let payments take the state that Stripe told, without asking it again"
-    transaction = Transaction()
-    before = _told.get(transaction)
-    _told[transaction] = True
-    try:
-        yield
-    finally:
-        _told[transaction] = before
-
-
 def is_told_by_stripe():
+    "If payments take the state that Stripe told, without asking it again"
     return bool(_told.get(Transaction()))
 
 
@@ -88,7 +77,13 @@ class StateMixin:
         if refused:
             values.update(self._stripe_refused_values(state))
         self.stripe_store(**values)
-        self._stripe_update_records(state)
+        pool = Pool()
+        if state.refunds:
+            Refund = pool.get('account.payment.stripe.refund')
+            Refund.stripe_update(self, state.refunds)
+        if state.disputes:
+            Dispute = pool.get('account.payment.stripe.dispute')
+            Dispute.stripe_update(self, state.disputes, at=state.at)
         if AMOUNTS - values.keys() or state.status not in KNOWN:
             # Something does not fit: a person has to look at it
             return
@@ -173,16 +168,6 @@ class StateMixin:
         "Return if the disputes were looked for: none is ever gone"
         return state.dispute_status or not self.stripe_dispute_status
 
-    def _stripe_update_records(self, state):
-        "Bring the records of refunds and disputes to the PaymentState"
-        pool = Pool()
-        Dispute = pool.get('account.payment.stripe.dispute')
-        Refund = pool.get('account.payment.stripe.refund')
-        if state.refunds:
-            Refund.stripe_update(self, state.refunds)
-        if state.disputes:
-            Dispute.stripe_update(self, state.disputes, at=state.at)
-
     @property
     def stripe_open_lines(self):
         """The lines of what is paid and of how it is booked that are not
@@ -238,10 +223,17 @@ class StateMixin:
 
     @contextmanager
     def _stripe_moving(self):
-        # Neither the routes nor the events have a company
-        with told_by_stripe(), Transaction().set_context(
-                _skip_warnings=True, company=self.company.id):
-            yield
+        "Let the payment take the state that Stripe told, without asking again"
+        transaction = Transaction()
+        before = _told.get(transaction)
+        _told[transaction] = True
+        try:
+            # Neither the routes nor the events have a company
+            with transaction.set_context(
+                    _skip_warnings=True, company=self.company.id):
+                yield
+        finally:
+            _told[transaction] = before
 
     @classmethod
     def _stripe_succeed(cls, payments):
@@ -249,6 +241,7 @@ class StateMixin:
         for _, payments in groupby(payments, key=lambda p: p.company):
             payments = list(payments)
             with payments[0]._stripe_moving():
+                read_employee()
                 cls.succeed(payments)
         insert_log()
 

@@ -17,12 +17,11 @@ from .convert import new_key
 from .dashboard import DashboardMixin
 from .error import ErrorMixin
 from .exceptions import RefundApprovalError
-from .lease import LeaseMixin
 from .payment_part import PaymentPartMixin
 from .record_amount import AmountMixin, stripe_amount
 from .refund_create import CreateMixin
 from .retry import RetryMixin
-from .store import touch
+from .store import LeaseMixin, touch
 
 # The types of payment method without a refund of their own, so that Stripe
 # asks the payer by e-mail for a bank account

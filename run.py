@@ -183,7 +183,11 @@ class Run:
         locks = group[0].locks if len(group) == 1 else {}
         try:
             with committed(locks):
-                records = self._lock(group)
+                records = self.Model.stripe_lock([j.id for j in group])
+                for record in records[:1]:
+                    # Reads them all
+                    record.stripe_leased_until
+                records = {r.id: r for r in records}
                 with Batch(records.values()):
                     advanced = [
                         (j, j.advance(records.get(j.id))) for j in group]
@@ -224,13 +228,6 @@ class Run:
     def _note_error(self, id_, error):
         self.Model.stripe_note_error(id_, error)
         self._release([id_])
-
-    def _lock(self, group):
-        "Lock and read the records together, return them by id"
-        records = self.Model.stripe_lock([j.id for j in group])
-        for record in records[:1]:
-            record.stripe_leased_until
-        return {r.id: r for r in records}
 
     def _release(self, ids):
         "End the leases"

@@ -1,6 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-"""Write without the ORM what Stripe said and nothing else depends on.
+"""Lock records, and write without the ORM what Stripe said.
 
 The ORM reads each record that it writes once more, with all that it refers to,
 to validate it, and reads a new one twice. For the row and the log of an event
@@ -12,6 +12,7 @@ what the ORM would accept.
 from decimal import Decimal
 from itertools import groupby
 
+from sql import For
 from sql.functions import CurrentTimestamp
 
 from trytond import backend
@@ -21,38 +22,127 @@ from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, without_check_access
 
 from .amount import exact
+from .batch import Batch
 from .convert import UNKNOWN, one_line
+from .error import error_message
 
-__all__ = ['insert', 'insert_log', 'touch', 'update']
+__all__ = [
+    'LeaseMixin', 'LockMixin', 'insert', 'insert_log', 'read_employee',
+    'touch']
 
 
-def update(record, values):
-    """Write those of the values of Stripe that are new for the record.
+class LockMixin:
+    "What is locked and written for Stripe"
+    __slots__ = ()
 
-    Raises AmountError if the currency has not enough digits for one.
-    """
-    values = {
-        n: v for n, v in (
-            (n, _accepted(record, n, v)) for n, v in values.items())
-        if _differ(getattr(record, n), v)}
-    if not values:
-        return
-    stored = {
-        n: v.id if isinstance(v, Model) else v for n, v in values.items()}
-    transaction = Transaction()
-    table = record.__table__()
-    transaction.connection.cursor().execute(*table.update(
-            [getattr(table, n) for n in stored],
-            [record._fields[n].sql_format(v) for n, v in stored.items()],
-            where=table.id == record.id))
-    for cache in transaction.cache.values():
-        if cache is not record._transaction_cache:
-            cache[record.__name__].pop(record.id, None)
-    for cache, known in [
-            (record._local_cache, values), (record._cache, stored)]:
-        if record.id in cache:
-            for name, value in known.items():
-                cache[record.id][name] = value
+    @classmethod
+    def stripe_lock(cls, records):
+        """Hold the rows until the end of the transaction and return them
+        fresh, without those which are gone.
+
+        Raises DatabaseOperationalError if another transaction changed them.
+        """
+        # lock() would start a whole transaction over for each new record
+        ids = list(map(int, records))
+        held = Batch.current().locked(cls.__name__, ids)
+        if held is not None:
+            return held
+        locked = {id_ for id_, in cls._stripe_lock_rows(
+                lambda table: fields.SQL_OPERATORS['in'](table.id, ids))}
+        return cls.browse([i for i in ids if i in locked])
+
+    @classmethod
+    def _stripe_lock_rows(cls, where, *names):
+        """Hold the rows until the end of the transaction, and return of each
+        the id and what else is named.
+
+        where: function of the table that returns the condition.
+        """
+        transaction = Transaction()
+        cursor = transaction.connection.cursor()
+        table = cls.__table__()
+        select = table.select(
+            table.id, *[getattr(table, n) for n in names],
+            where=where(table), order_by=[table.id])
+        if transaction.database.has_select_for():
+            select.for_ = For('UPDATE')
+        else:
+            # SQLite takes the lock with the first change
+            cursor.execute(*table.update(
+                    [table.id], [table.id], where=select.where))
+        cursor.execute(*select)
+        rows = cursor.fetchall()
+        for cache in transaction.cache.values():
+            if cls.__name__ in cache:
+                for id_, *_ in rows:
+                    cache[cls.__name__].pop(id_, None)
+        return rows
+
+    def stripe_store(self, **values):
+        """Write those of the values that are new.
+
+        Only for what is known of Stripe, on which nothing else depends: it
+        goes without the checks of the model. They become what it would accept.
+        Raises AmountError if the currency has not enough digits for one.
+        """
+        changed = {}
+        for name, value in values.items():
+            value, old = _accepted(self, name, value), getattr(self, name)
+            if value != old or (
+                    # Stored before the digits of the currency were looked at
+                    isinstance(value, Decimal)
+                    and old.as_tuple().exponent < value.as_tuple().exponent):
+                changed[name] = value
+        if not changed:
+            return
+        stored = {
+            n: v.id if isinstance(v, Model) else v
+            for n, v in changed.items()}
+        transaction = Transaction()
+        table = self.__table__()
+        transaction.connection.cursor().execute(*table.update(
+                [getattr(table, n) for n in stored],
+                [self._fields[n].sql_format(v) for n, v in stored.items()],
+                where=table.id == self.id))
+        for cache in transaction.cache.values():
+            if cache is not self._transaction_cache:
+                cache[self.__name__].pop(self.id, None)
+        for cache, known in [
+                (self._local_cache, changed), (self._cache, stored)]:
+            if self.id in cache:
+                for name, value in known.items():
+                    cache[self.id][name] = value
+
+
+class LeaseMixin(LockMixin):
+    "What a Run carries"
+    __slots__ = ()
+
+    stripe_leased_until = fields.Timestamp("Leased until", readonly=True)
+
+    @classmethod
+    def copy(cls, records, default=None):
+        default = default.copy() if default is not None else {}
+        default.setdefault('stripe_leased_until')
+        return super().copy(records, default=default)
+
+    @classmethod
+    def stripe_note_error(cls, id_, error):
+        "Show on the record the exception for which it could not go on"
+        for record in cls.stripe_lock([id_]):
+            record.stripe_store(
+                stripe_error_message=error_message(error),
+                stripe_error_code=None,
+                stripe_error_param=None)
+
+    @classmethod
+    def stripe_note_unapplied(cls, id_, error):
+        """Show on the record the exception that prevents what Stripe says of
+        it, and keep what can be kept of that.
+
+        Raises StripeFailure.
+        """
+        cls.stripe_note_error(id_, error)
 
 
 def _accepted(record, name, value):
@@ -70,14 +160,6 @@ def _accepted(record, name, value):
     elif isinstance(field, fields.Char):
         return one_line(value)[:field.size]
     return value
-
-
-def _differ(old, new):
-    if isinstance(old, Decimal) and isinstance(new, Decimal) and (
-            old.as_tuple().exponent < new.as_tuple().exponent):
-        # Stored before the digits of the currency were looked at
-        return True
-    return old != new
 
 
 def insert(records):
@@ -130,6 +212,25 @@ def touch(cls, records):
             [table.id], [table.id],
             where=fields.SQL_OPERATORS['in'](
                 table.id, [r.id for r in records])))
+
+
+def read_employee():
+    """Read the employee of the user and nothing else.
+
+    Each transition asks for it: Tryton would read the user with its companies.
+    """
+    transaction = Transaction()
+    if 'employee' in transaction.context:
+        # It decides, if it is one of the user's
+        return
+    User = Pool().get('res.user')
+    user = User(transaction.user)
+    table = User.__table__()
+    cursor = transaction.connection.cursor()
+    cursor.execute(*table.select(
+            table.employee, where=table.id == user.id))
+    for employee, in cursor:
+        user._cache[user.id]['employee'] = employee
 
 
 def _needs_orm(cls, names):

@@ -89,16 +89,16 @@ class WebhookTestCase(StripeTestCase):
         self.client.payment_intents.cancel(intent)
         event = self.payload('payment_intent.canceled')
 
-        def lock(records, lock=Payment.stripe_lock):
+        def lock(*args, lock=Payment._stripe_lock_rows):
             # As another transaction does just before
             table = Payment.__table__()
             Transaction().connection.cursor().execute(*table.update(
                     [table.stripe_payment_intent_id, table.stripe_state_at],
                     [None, dt.datetime(2100, 1, 1)],
                     where=table.id == payment.id))
-            return lock(records)
+            return lock(*args)
 
-        with patch.object(Payment, 'stripe_lock', lock):
+        with patch.object(Payment, '_stripe_lock_rows', lock):
             self.assertIsNone(self.call(event))
         with self.transaction():
             self.assertEqual(

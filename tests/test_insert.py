@@ -124,3 +124,35 @@ class InsertTestCase(StripeTestCase):
             Transaction().rollback()
         self.assertEqual(self.of_log(payment), [])
         self.assertEqual(self.of_event(event), [])
+
+    def test_employee(self):
+        "Test who noted the success is the employee of the user"
+        with self.transaction() as transaction:
+            pool = Pool()
+            Company = pool.get('company.company')
+            Employee = pool.get('company.employee')
+            company = Company(self.company)
+            employees = Employee.create([{
+                        'company': company.id,
+                        'party': company.party.id,
+                        }] * 2)
+            first, second = [e.id for e in employees]
+            user = pool.get('res.user').__table__()
+            transaction.connection.cursor().execute(*user.update(
+                    [user.employee], [first], where=user.id == 0))
+        for context, expected in [
+                ({}, first),
+                # What the context says goes before
+                ({'employee': second}, second),
+                ({'employee': None}, None)]:
+            payment, event = self.pay()
+            with self.subTest(**context):
+                with self.transaction(user=0, **context):
+                    pool = Pool()
+                    Account = pool.get('account.payment.stripe.account')
+                    Event = pool.get('account.payment.stripe.event')
+                    Event.receive_all(Account(self.account), [event])
+                with self.transaction():
+                    Payment = Pool().get('account.payment')
+                    by = Payment(payment).succeeded_by
+                    self.assertEqual(by and by.id, expected)

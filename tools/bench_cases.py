@@ -123,7 +123,7 @@ def event(bench):
         1.15, many['event'] / few['event'], 'x')
     bench.at_most("  CPU against a write of one payment", 2,
         many['cpu'] / many['write_cpu'], 'x')
-    bench.at_most("  SQL statements", 21, many['statements'], '')
+    bench.at_most("  SQL statements", 18, many['statements'], '')
     bench.at_most("  commits", 4, many['commits'], '')
 
 

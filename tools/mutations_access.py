@@ -284,6 +284,14 @@ MUTATIONS = {
             ("                    if a.fetched_at and not a.last_event],",
                 "                    if False],")],
         ['test_made_by_another_key']),
+    'forget who noted a success': ('store.py', [
+            ("[user.id]['employee'] = employee",
+                "[user.id]['employee'] = None")],
+        ['test_employee']),
+    'note a success for another employee': ('store.py', [
+            ("    if 'employee' in transaction.context:\n",
+                "    if False:\n")],
+        ['test_employee']),
     'keep events of no interest': ('event_receive.py', [
             ("        if event['type'] not in cls.handlers():\n"
                 "            # Nothing", "        if False:\n"
