@@ -38,7 +38,8 @@ STATES = ('activated', 'to upgrade', 'to remove')
 class Pools:
     """The pools by the modules that are activated.
 
-    Nothing in them depends on the database, but to make one takes a second."""
+    Nothing in them but the addresses of pages depends on the database, and to
+    make one takes a second."""
 
     def __init__(self):
         from trytond.pool import Pool
@@ -64,6 +65,9 @@ class Pools:
             pool._pool_modules[pool.database_name] = pool._modules
             pool._pool_instances.clear()
             pool._pool_instances.add(pool)
+            for _, router in pool.iterobject('router'):
+                # Those of the other database
+                router.rules.clear()
             pool.setup_routers()
             pool.ready = True
 
@@ -106,8 +110,13 @@ def load():
 
 
 def make_ready(name, modules):
+    "Make the database, and the one with a stock of companies from it"
     use_database(name)
+    from trytond.tests import test_tryton
     run_module.ready(set(modules))
+    test_tryton.drop_db()
+    importlib.import_module(PACKAGE + '.stock').activate(
+        modules, run_module.from_ready(test_tryton.activate_module))
 
 
 def use_database(name):

@@ -169,13 +169,12 @@ class Loader(unittest.TestLoader):
             for owner in [test_tryton, tools]:
                 if hasattr(owner, name):
                     setattr(owner, name, timed)
+        # Scenarios import it once they run
+        tools.activate_modules = with_setup(tools.activate_modules)
         # ModuleTestCase still activates all at once in an empty database
         with patch.object(
                 test_tryton, 'activate_module',
-                from_ready(test_tryton.activate_module)), \
-                patch.object(
-                    tools, 'activate_modules',
-                    with_setup(tools.activate_modules)):
+                from_ready(test_tryton.activate_module)):
             return super().loadTestsFromNames(names, module)
 
 
