@@ -6,12 +6,13 @@ import json
 import uuid
 from decimal import Decimal
 
-from trytond.modules.company.tests import create_company, set_company
+from trytond.modules.company.tests import set_company
 from trytond.pool import Pool
 from trytond.tests.test_tryton import DB_NAME, TestCase, activate_module
 from trytond.transaction import Transaction
 from trytond.worker import run_task
 
+from . import stock
 from .simulator import Simulator
 from .tools import StripeClient, use_stripe
 
@@ -28,7 +29,7 @@ class StripeTestCase(TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        activate_module(cls.modules)
+        stock.activate(cls.modules, activate_module)
         cls.simulator = Simulator().start()
         cls.addClassCleanup(cls.simulator.stop)
         use_stripe(cls.simulator.url, cls.simulator.stripe_js, threads=1)
@@ -44,8 +45,7 @@ class StripeTestCase(TestCase):
             pool = Pool()
             Account = pool.get('account.payment.stripe.account')
             Journal = pool.get('account.payment.journal')
-            Party = pool.get('party.party')
-            company = create_company("Company %s" % uuid.uuid4().hex)
+            company, party = stock.take()
             self.company = company.id
             with set_company(company):
                 account, = Account.create([{
@@ -59,13 +59,6 @@ class StripeTestCase(TestCase):
                             'currency': company.currency.id,
                             'process_method': 'stripe',
                             'stripe_account': account.id,
-                            }])
-                party, = Party.create([{
-                            'name': "Customer",
-                            'contact_mechanisms': [('create', [{
-                                            'type': 'email',
-                                            'value': 'payer@example.com',
-                                            }])],
                             }])
         self.account, self.journal, self.party = (
             account.id, journal.id, party.id)

@@ -69,16 +69,23 @@ class RestoreCase(StripeTestCase):
             Pool().get('account.payment').stripe_charge()
         self.assertEqual([m['amount'] for m in self.world.ledger()], [4200])
 
-    def paid_on_page(self, **values):
-        "Return a payment that is restored and was paid on its page"
+    def opened(self, **values):
+        "Return a payment whose page is open, its intent, what restores it"
         with self.transaction():
-            Payment = Pool().get('account.payment')
             payment, restore = self.submitted(**values)
-            Payment.stripe_checkout([payment])
-            intent = payment.stripe_payment_intent_id
-            self.leave_over(payment)
-        self.world.pay(intent)
-        restore()
+            payment.stripe_checkout([payment])
+            return payment, payment.stripe_payment_intent_id, restore
+
+    def assertForgotten(self, payment):
         with self.transaction():
             self.assertIsNone(self.reload(payment).stripe_payment_intent_id)
+
+    def paid_on_page(self, **values):
+        "Return a payment that is restored and was paid on its page"
+        payment, intent, restore = self.opened(**values)
+        with self.transaction():
+            self.leave_over(self.reload(payment))
+        self.world.pay(intent)
+        restore()
+        self.assertForgotten(payment)
         return payment

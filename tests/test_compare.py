@@ -353,13 +353,16 @@ class LateEventTestCase(MissedTestCase):
 
     def test_late_after_a_failed_run(self):
         "Test it is also found when the run before has not come to its end"
+        # Each event of a refund looks at all of its charge
+        others = [charge for _, charge in self.pay(10)]
+        self.fetch()
         event = self.event(self.charge)
         with self.transaction():
             Account = Pool().get('account.payment.stripe.account')
             fetched_at = Account(self.account).fetched_at
-        for _ in range(110):
+        for i in range(110):
             self.simulator.clock.advance(10)
-            self.client.refunds.create(charge=self.other, amount=1)
+            self.client.refunds.create(charge=others[i % 10], amount=1)
         self.fetch()
         with self.transaction():
             # As it is if the last page could not be read

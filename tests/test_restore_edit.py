@@ -98,16 +98,14 @@ class RestoreEditTestCase(RestoreCase):
         "Test the page that is still open cannot pay after the card"
         with self.transaction():
             customer, method = self.create_customer()
-            if self.at_once:
-                self.keep_keys()
-            Payment = Pool().get('account.payment')
-            payment, restore = self.submitted()
-            Payment.stripe_checkout([payment])
-            intent = payment.stripe_payment_intent_id
+        if self.at_once:
+            self.keep_keys()
+        payment, intent, restore = self.opened()
         restore()
+        self.assertForgotten(payment)
         with self.transaction():
+            Payment = Pool().get('account.payment')
             payment = self.reload(payment)
-            self.assertIsNone(payment.stripe_payment_intent_id)
             payment.stripe_customer = customer
             payment.stripe_customer_payment_method = method
             payment.save()
@@ -164,15 +162,9 @@ class SetBackTestCase(RestoreCase):
 
     def open_tab(self):
         "Return a payment that is restored, and the intent of its open page"
-        with self.transaction():
-            Payment = Pool().get('account.payment')
-            payment, restore = self.submitted()
-            Payment.stripe_checkout([payment])
-            intent = payment.stripe_payment_intent_id
+        payment, intent, restore = self.opened()
         restore()
-        with self.transaction():
-            payment = self.reload(payment)
-            self.assertIsNone(payment.stripe_payment_intent_id)
+        self.assertForgotten(payment)
         return payment, intent
 
     def assertFound(self, payment, intent):

@@ -9,7 +9,7 @@ from trytond.modules import account_payment_stripe
 from trytond.modules.account.tests import create_chart
 from trytond.modules.company.tests import set_company
 from trytond.pool import Pool
-from trytond.tests.test_tryton import DB_NAME, activate_module
+from trytond.tests.test_tryton import DB_NAME
 from trytond.transaction import Transaction, TransactionError
 
 from .case import StripeTestCase
@@ -21,11 +21,7 @@ MODULE = 'web_shop_vue_storefront_stripe'
     find_spec('trytond.modules.%s' % MODULE), "%s is not installed" % MODULE)
 class WebShopTestCase(StripeTestCase):
     "Test a web shop that makes payments from tokens"
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        activate_module(MODULE)
+    modules = StripeTestCase.modules + [MODULE]
 
     def setUp(self):
         super().setUp()

@@ -185,7 +185,8 @@ class MailServer:
     refuses: the commands that it refuses, as bytes; connections counts those
     who connected; silence is how long it waits before it answers, in
     seconds; taking is how long it takes to say that it has a message;
-    hangs_up_on: the address at which it closes the connection."""
+    hangs_up_on: the address at which it closes the connection;
+    taken is set when it has waited so long."""
 
     def __init__(
             self, refuses=(), silence=0, user='', taking=0, hangs_up_on=None):
@@ -195,6 +196,7 @@ class MailServer:
         self.taking = taking
         self.hangs_up_on = hangs_up_on
         self.connections = 0
+        self.taken = threading.Event()
         mail_server = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -262,4 +264,5 @@ class MailServer:
                 self.messages.append(email.message_from_bytes(
                         content, policy=email.policy.default))
                 time.sleep(self.taking)
+                self.taken.set()
             answer('250 ok')
