@@ -24,8 +24,8 @@ class LocaleSourceTestCase(TestCase):
         super().setUpClass()
         # Some texts are only there with the others
         activate_module([
-                MODULE, 'account_invoice', 'account_payment_clearing',
-                'account_statement_rule'])
+                MODULE, 'account_dunning_email', 'account_invoice',
+                'account_payment_clearing', 'account_statement_rule'])
 
     @with_transaction()
     def test_languages(self):
