@@ -102,7 +102,10 @@ class CheckoutTestCase(unittest.TestCase):
     """A server, a simulator and a browser for the class; a Stripe account
     with webhook and a page for each test.
 
+    modules, needs: what is activated, and what makes the records of it.
     noise: what of the browser's console is expected by the test."""
+    modules = ['account_payment_stripe']
+    needs = [create_company]
 
     @classmethod
     def setUpClass(cls):
@@ -112,8 +115,7 @@ class CheckoutTestCase(unittest.TestCase):
         playwright, cls.browser = start_chromium()
         cls.addClassCleanup(playwright.stop)
         cls.addClassCleanup(cls.browser.close)
-        cls.config = activate_modules(
-            'account_payment_stripe', create_company)
+        cls.config = activate_modules(cls.modules, *cls.needs)
         cls.addClassCleanup(drop_db)
         cls.simulator = start_simulator()
         cls.addClassCleanup(cls.simulator.stop)
