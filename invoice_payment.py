@@ -121,7 +121,11 @@ class Payment(metaclass=PoolMeta):
         Raises the same as draft or fail.
         """
         cls = self.__class__
-        if self.amount == amount or not self.stripe_is_idle:
+        if not self.stripe_is_idle:
+            return self
+        if self.amount == amount:
+            if part is not None:
+                self.stripe_store(stripe_part=part)
             return self
         if self.state not in IDLE:
             cls.fail([self])

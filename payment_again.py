@@ -8,9 +8,10 @@ from trytond.pyson import Eval
 from trytond.tools import timezone
 
 from .convert import UNKNOWN
+from .gateway import StripeRefused
 from .pay_with import shown
 from .shown_time import ShownTime
-from .state import OPEN
+from .state import OPEN, UNPAID
 
 # The advice of the bank that another attempt may succeed
 # https://docs.stripe.com/declines/card
@@ -69,8 +70,14 @@ class AgainMixin:
         if self.stripe_charge_again_at:
             if state.status in OPEN:
                 values['stripe_waiting_for'] = 'again'
-            else:
+            elif state.status not in UNPAID or state.waits_for:
                 values['stripe_charge_again_at'] = None
+                if (state.status == 'processing'
+                        and self.stripe_intent_status
+                        == 'requires_confirmation'):
+                    # It may still be declined
+                    values['stripe_charged_again'] = (
+                        self.stripe_charged_again or 0) + 1
         return values
 
     def _stripe_refused_values(self, state):
@@ -109,7 +116,16 @@ class AgainMixin:
             at += dt.timedelta(days=1)
         return at
 
+    @property
+    def _stripe_is_settled(self):
+        "If what it is for was paid otherwise while it waited"
+        return bool(
+            self.stripe_charge_again_at
+            and self.line and self.line.reconciliation)
+
     def _stripe_may_confirm(self, state):
+        if self._stripe_is_settled:
+            return False
         return super()._stripe_may_confirm(state) or bool(
             self.stripe_charge_again_at
             and self.stripe_charge_again_at <= dt.datetime.now()
@@ -117,21 +133,44 @@ class AgainMixin:
             and self.stripe_payment_intent_id == state.intent
             and state.status in OPEN)
 
+    @classmethod
+    def _stripe_confirm(cls, job, state):
+        try:
+            return (yield from super()._stripe_confirm(job, state))
+        except StripeRefused as e:
+            payment = job.record
+            customer = payment.stripe_customer
+            if not (payment.stripe_charge_again_at
+                    and customer
+                    and e.missing and e.param == 'customer') or (
+                    yield from customer.__class__.stripe_look(
+                        customer.id, job.gateway)):
+                raise
+            # It is deleted, and what was saved with it
+            payment = job.record
+            payment._stripe_ask_payer(
+                stripe_attempt=payment.stripe_next_attempt(e))
+
     def _stripe_confirm_params(self):
         params = super()._stripe_confirm_params()
         if self.stripe_charge_again_at:
             # It counts only once its answer is known, so that the same is
-            # sent again if that is lost
-            params['idempotency_key'] += '-again-%s' % (
-                (self.stripe_charged_again or 0) + 1)
+            # sent again if that is lost. After a restore the count is of one
+            # that was sent before, but not the charge that was declined last
+            params['idempotency_key'] += '-again-%s-%s' % (
+                (self.stripe_charged_again or 0) + 1, self.stripe_charge_id)
         return params
 
     def _stripe_look_later(self, **values):
         super()._stripe_look_later(**values)
-        if not self.stripe_charge_again_at:
+        if not self.stripe_charge_again_at or self._stripe_is_settled:
             return
         if not self._stripe_may_charge_again:
             # The journal was changed
+            self._stripe_ask_payer()
+        elif (self.stripe_intent_status not in OPEN
+                and self.stripe_charge_again_at <= dt.datetime.now()):
+            # The payer has begun to pay at the page, and has not gone on
             self._stripe_ask_payer()
         elif self.stripe_charge_again_at < self.stripe_try_at:
             self.stripe_store(stripe_try_at=self.stripe_charge_again_at)

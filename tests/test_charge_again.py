@@ -6,6 +6,7 @@ import datetime as dt
 from trytond.model.exceptions import DomainValidationError
 from trytond.pool import Pool
 
+from ..state import PaymentState
 from .case import StripeTestCase
 from .simulator.cards import by_number
 from .tools import MailServer, browse
@@ -206,6 +207,74 @@ class AgainTestCase(StripeTestCase):
         self.assertEqual(len(server.messages), 1)
         self.charge(id_)
         self.assertEqual(self.state(id_), ('processing', 'payer', 0))
+
+    def test_payer_goes_away(self):
+        "Test who begins to pay at the page and goes away is asked"
+        with MailServer() as server:
+            id_ = self.process()
+            with self.transaction():
+                intent = Pool().get(PAYMENT)(id_).stripe_payment_intent_id
+            self.client.payment_intents.confirm(
+                intent, payment_method='pm_card_threeDSecure2Required',
+                return_url='https://example.com')
+            self.charge(id_, due=False)
+            self.assertEqual(self.state(id_), ('processing', 'payer', 0))
+            self.assertEqual(server.messages, [])
+            self.charge(id_)
+            self.charge(id_)
+        self.assertEqual(self.state(id_), ('processing', 'payer', 0))
+        self.assertEqual(len(server.messages), 1)
+
+    def test_customer_is_deleted(self):
+        "Test the payer is asked if the customer was deleted at Stripe"
+        with MailServer() as server:
+            id_ = self.process()
+            with self.transaction():
+                Customer = Pool().get('account.payment.stripe.customer')
+                customer = Customer(self.customer).stripe_customer_id
+            self.client.customers.delete(customer)
+            self.charge(id_)
+            self.charge(id_)
+        self.assertEqual(self.state(id_), ('processing', 'payer', 0))
+        self.assertEqual(len(server.messages), 1)
+
+    def test_restored(self):
+        "Test it is charged again if it was so before the restore too"
+        id_ = self.process()
+        with self.transaction():
+            payment = Pool().get(PAYMENT)(id_)
+            before = {n: getattr(payment, n) for n in [
+                    'stripe_intent_status', 'stripe_waiting_for',
+                    'stripe_charged_again', 'stripe_charge_again_at',
+                    'stripe_charge_id', 'stripe_state_at', 'stripe_advice']}
+        self.charge(id_)
+        with self.transaction():
+            Pool().get(PAYMENT)(id_).stripe_store(**before)
+        self.behave('4242424242424242')
+        self.charge(id_)
+        self.assertEqual(self.state(id_)[0], 'succeeded')
+        self.assertEqual(len(self.world.ledger()), 1)
+
+    def test_declined_later(self):
+        "Test what is declined after it was in process counts too"
+        id_ = self.process()
+        for count, waiting_for in [(1, 'again'), (2, 'payer')]:
+            with self.transaction():
+                payment, = Pool().get(PAYMENT).stripe_lock([id_])
+                payment.stripe_store(
+                    stripe_intent_status='requires_confirmation')
+                values = {
+                    'intent': payment.stripe_payment_intent_id,
+                    'complete': True,
+                    }
+                payment.stripe_apply(PaymentState(
+                        'processing', **values), fresh=True)
+                payment.stripe_apply(PaymentState(
+                        'requires_payment_method', error_message="No",
+                        advice='try_again_later', **values), fresh=True)
+                payment.stripe_store(stripe_to_mail=False)
+            self.assertEqual(
+                self.state(id_), ('processing', waiting_for, count))
 
     def test_fails(self):
         "Test nothing follows once it was failed by hand"
