@@ -124,10 +124,10 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
             self.type == 'out'
             and self.state == 'posted'
             and self.stripe_journal
-            and self._stripe_left > 0)
+            and self.stripe_left > 0)
 
     @property
-    def _stripe_left(self):
+    def stripe_left(self):
         "The Decimal of what is not paid yet, also if a payment is under way"
         with Transaction().set_context(with_payment=False):
             return self.__class__(self.id).amount_to_pay

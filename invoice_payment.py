@@ -79,6 +79,17 @@ class Payment(metaclass=PoolMeta):
             and self.stripe_waiting_for in {None, 'payer'})
 
     @property
+    def stripe_is_covered(self):
+        Invoice = Pool().get('account.invoice')
+        if super().stripe_is_covered:
+            return True
+        invoice = self.line and self.line.move.origin
+        return (isinstance(invoice, Invoice)
+            and invoice.currency == self.currency
+            # What is paid but not reconciled is not known of the line
+            and invoice.stripe_left < self.amount)
+
+    @property
     def stripe_online_amount(self):
         "The Decimal of what is left to be paid with the payment"
         Invoice = Pool().get('account.invoice')

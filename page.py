@@ -5,7 +5,7 @@ import datetime as dt
 import logging
 import re
 import secrets
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from urllib.parse import urlsplit
 
 from trytond import config
@@ -157,7 +157,7 @@ def _entry(invoice, lang, item):
         'currency': currency.code,
         # The browser takes and sends them alike in all languages
         'least': str(least.quantize(smallest)),
-        'most': str(amount.quantize(smallest)),
+        'most': str(amount.quantize(smallest, ROUND_DOWN)),
         'step': str(smallest),
         'amount': _money(lang, amount, currency),
         'texts': _texts('how_much', 'limits', 'continue', limits={

@@ -69,7 +69,11 @@ class AgainMixin:
             values['stripe_advice'] = state.advice
         if self.stripe_charge_again_at:
             if state.status in OPEN:
-                values['stripe_waiting_for'] = 'again'
+                # Not what has to be reviewed
+                if values['stripe_waiting_for'] in {'payer', 'stripe'}:
+                    values['stripe_waiting_for'] = 'again'
+                    if self.stripe_waiting_for == 'again':
+                        values.pop('stripe_tries', None)
             elif state.status not in UNPAID or state.waits_for:
                 values['stripe_charge_again_at'] = None
                 if (state.status == 'processing'
@@ -117,14 +121,13 @@ class AgainMixin:
         return at
 
     @property
-    def _stripe_is_settled(self):
-        "If what it is for was paid otherwise while it waited"
-        return bool(
-            self.stripe_charge_again_at
-            and self.line and self.line.reconciliation)
+    def stripe_is_covered(self):
+        "If what it is for was paid otherwise meanwhile, or is blocked"
+        return bool(self.line and (
+                self.line.reconciliation or self.line.payment_blocked))
 
     def _stripe_may_confirm(self, state):
-        if self._stripe_is_settled:
+        if self.stripe_charge_again_at and self.stripe_is_covered:
             return False
         return super()._stripe_may_confirm(state) or bool(
             self.stripe_charge_again_at
@@ -163,9 +166,13 @@ class AgainMixin:
 
     def _stripe_look_later(self, **values):
         super()._stripe_look_later(**values)
-        if not self.stripe_charge_again_at or self._stripe_is_settled:
+        if not self.stripe_charge_again_at:
             return
-        if not self._stripe_may_charge_again:
+        if self.stripe_is_covered:
+            # It is on the staff to fail it
+            self.stripe_store(
+                stripe_charge_again_at=None, stripe_waiting_for='payer')
+        elif not self._stripe_may_charge_again:
             # The journal was changed
             self._stripe_ask_payer()
         elif (self.stripe_intent_status not in OPEN
@@ -178,7 +185,7 @@ class AgainMixin:
     def _stripe_ask_payer(self, **values):
         self.stripe_store(
             stripe_charge_again_at=None, stripe_waiting_for='payer',
-            stripe_to_mail=True, **values)
+            stripe_to_mail=not self.stripe_is_covered, **values)
 
     @classmethod
     def stripe_refuse(cls, job, failure):

@@ -45,8 +45,9 @@ MUTATIONS = {
             ("            and self._stripe_may_charge_again\n", "")],
         ['test_turned_off']),
     'repeat the answer of the first charge': ('payment_again.py', [
-            ("            params['idempotency_key'] += '-again-%s' % (\n"
-                "                (self.stripe_charged_again or 0) + 1)\n",
+            ("            params['idempotency_key'] += '-again-%s-%s' % (\n"
+                "                (self.stripe_charged_again or 0) + 1, "
+                "self.stripe_charge_id)\n",
                 "            pass\n")],
         ['test_recovers']),
     }
