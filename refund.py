@@ -133,10 +133,11 @@ class Refund(
         super().__setup__()
         cls.__access__.add('payment')
         # Nobody types them, the buttons tell
-        for field in [cls.submitted_by, cls.approved_by]:
+        for name in ['submitted_by', 'approved_by']:
+            field = getattr(cls, name)
             field.readonly = True
             # The user says it if there is no employee
-            field.states['invisible'] = ~Eval(field.name)
+            field.states['invisible'] = ~Eval(name)
         t = cls.__table__()
         cls._sql_indexes.update({
                 Index(t, (t.payment, Index.Range())),
