@@ -16,7 +16,9 @@ class AccountPaymentStripeTestCase(
         ModuleTestCase):
     "Test Account Payment Stripe module"
     module = 'account_payment_stripe'
-    extras = ['account_payment_clearing', 'account_statement_rule']
+    extras = [
+        'account_dunning', 'account_payment_clearing',
+        'account_statement_rule']
 
     def _views(self, type):
         "Yield model, tree and fields of the module's views of the type"

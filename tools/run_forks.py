@@ -43,7 +43,11 @@ class Pools:
 
     def __init__(self):
         from trytond.pool import Pool
+        from trytond.wsgi import app
         self.made = {}
+        # Those without a database
+        self.app = app
+        self.rules = [r.empty() for r in app.url_map.iter_rules()]
         self._init = Pool.init
         Pool.init = lambda *args, **kwargs: self.init(*args, **kwargs)
 
@@ -65,8 +69,11 @@ class Pools:
             pool._pool_modules[pool.database_name] = pool._modules
             pool._pool_instances.clear()
             pool._pool_instances.add(pool)
+            # Not those of the other database
+            self.app.url_map = type(self.app.url_map)(
+                [r.empty() for r in self.rules],
+                converters=dict(self.app.url_map.converters))
             for _, router in pool.iterobject('router'):
-                # Those of the other database
                 router.rules.clear()
             pool.setup_routers()
             pool.ready = True
