@@ -8,6 +8,7 @@ from trytond.pool import Pool, PoolMeta
 from trytond.pyson import Bool, Eval, TimeDelta
 from trytond.transaction import without_check_access
 
+from .access import is_readable
 from .amount import is_code, unit
 from .exceptions import StripeCurrencyError, StripeMethodError
 
@@ -97,9 +98,11 @@ class Journal(metaclass=PoolMeta):
     def on_change_process_method(self):
         Account = Pool().get('account.payment.stripe.account')
         try:
-            super().on_change_process_method()
+            on_change = super().on_change_process_method
         except AttributeError:
             pass
+        else:
+            on_change()
         if self.process_method == 'stripe' and not self.stripe_account:
             accounts = Account.search([], limit=2)
             if len(accounts) == 1:
@@ -112,8 +115,11 @@ class Journal(metaclass=PoolMeta):
 
     @fields.depends('process_method', 'stripe_account')
     def on_change_with_stripe_mode(self, name=None):
-        if self.process_method == 'stripe' and self.stripe_account:
-            return self.stripe_account.mode
+        account = self.stripe_account
+        if (self.process_method == 'stripe'
+                and account
+                and is_readable(account, 'mode')):
+            return account.mode
 
     @classmethod
     def default_stripe_charge_again_after(cls):

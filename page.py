@@ -5,7 +5,7 @@ import datetime as dt
 import logging
 import re
 import secrets
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from urllib.parse import urlsplit
 
 from trytond import config
@@ -156,7 +156,7 @@ def _entry(invoice, lang, item):
         'line': line.id,
         'currency': currency.code,
         # The browser takes and sends them alike in all languages
-        'least': str(least.quantize(smallest)),
+        'least': str(least.quantize(smallest, ROUND_UP)),
         'most': str(amount.quantize(smallest, ROUND_DOWN)),
         'step': str(smallest),
         'amount': _money(lang, amount, currency),

@@ -87,6 +87,14 @@ class StripeTestCase(TestCase):
         payment, = self.create_payments(**values)
         return payment
 
+    def group(self, journal=None):
+        "Return a group for the payments of the journal"
+        group = Pool().get('account.payment.group')(
+            company=self.company, journal=journal or self.journal,
+            kind='receivable')
+        group.save()
+        return group
+
     def requests(self, method='', path=''):
         "Return what was sent with the method to paths that end so"
         return [

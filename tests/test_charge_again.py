@@ -46,13 +46,6 @@ class AgainTestCase(StripeTestCase):
             Payment.process([payment], self.group)
         return payment.id
 
-    def group(self):
-        Group = Pool().get('account.payment.group')
-        group = Group(
-            company=self.company, journal=self.journal, kind='receivable')
-        group.save()
-        return group
-
     def charge(self, id_, due=True):
         "Run the cron, once the day has come"
         with self.transaction():
@@ -185,6 +178,27 @@ class AgainTestCase(StripeTestCase):
         self.charge(id_)
         self.assertEqual(self.state(id_)[0], 'succeeded')
         self.assertEqual(len(self.world.ledger()), 1)
+
+    def test_is_interrupted(self):
+        "Test it goes on where it was interrupted, and charges once"
+        for request in ['*', '*/confirm']:
+            for fault in ['drop_before', '500_before', 'drop_after', '409']:
+                with self.subTest(request=request, fault=fault):
+                    self.behave(FAILS)
+                    before = len(self.world.ledger())
+                    id_ = self.process()
+                    self.assertEqual(
+                        self.state(id_), ('processing', 'again', 0))
+                    self.behave('4242424242424242')
+                    self.simulator.faults.add(
+                        fault, 'POST /v1/payment_intents/' + request,
+                        times=4)
+                    self.charge(id_)
+                    self.simulator.faults.clear()
+                    self.charge(id_, due=False)
+                    self.assertEqual(self.state(id_)[0], 'succeeded')
+                    self.assertEqual(
+                        len(self.world.ledger()), before + 1)
 
     def test_event_is_faster(self):
         "Test a refusal counts once if its event comes too"

@@ -57,13 +57,6 @@ class MethodTestCase(StripeTestCase):
             Payment.process([payment], self.group)
         return payment.id
 
-    def group(self, journal=None):
-        group = Pool().get('account.payment.group')(
-            company=self.company, journal=journal or self.journal,
-            kind='receivable')
-        group.save()
-        return group
-
     def test_rows(self):
         "Test the rows follow what is saved, changed and removed at Stripe"
         self.assertEqual(self.labels(), ["Visa ****4242"])

@@ -63,13 +63,6 @@ class PaidWithTestCase(StripeTestCase):
             Payment.process([payment], self.group)
         return payment.id
 
-    def group(self):
-        Group = Pool().get('account.payment.group')
-        group = Group(
-            company=self.company, journal=self.journal, kind='receivable')
-        group.save()
-        return group
-
     def test_card(self):
         "Test a card is shown as soon as it is charged, and found"
         id_ = self.paid()

@@ -129,12 +129,6 @@ class BesidesTestCase(StripeTestCase):
         self.assertEqual(
             len([r for r in self.world.ledger() if r['amount'] > 0]), 1)
 
-    def group(self):
-        group = Pool().get('account.payment.group')(
-            company=self.company, journal=self.journal, kind='receivable')
-        group.save()
-        return group
-
     def test_website(self):
         "Test only addresses of pages are taken"
         from trytond.modules.account_payment_stripe.exceptions import (
