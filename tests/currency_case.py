@@ -51,15 +51,8 @@ class CurrencyTestCase(StripeTestCase):
         return payment.id
 
     def process(self, payment):
-        pool = Pool()
-        Payment = pool.get('account.payment')
-        Group = pool.get('account.payment.group')
-        group, = Group.create([{
-                    'company': self.company,
-                    'journal': self.journal,
-                    'kind': 'receivable',
-                    }])
-        Payment.process([payment], group=lambda: group)
+        Payment = Pool().get('account.payment')
+        Payment.process([payment], group=self.group)
 
     def get(self, id_):
         return Pool().get('account.payment')(id_)

@@ -20,10 +20,7 @@ class DeskTestCase(StripeTestCase):
             Payment = Pool().get(PAYMENT)
             payment = self.create_payment(
                 stripe_token='tok_visa', stripe_chargeable=True, **values)
-            group = Pool().get('account.payment.group')(
-                company=self.company, journal=self.journal, kind='receivable')
-            group.save()
-            Payment.process([payment], lambda: group)
+            Payment.process([payment], self.group)
         return payment.id
 
     def test_capture_until(self):

@@ -39,15 +39,8 @@ class UnknownTestCase(StripeTestCase):
 
     def process(self, id_):
         with self.transaction():
-            pool = Pool()
-            Payment = pool.get('account.payment')
-            Group = pool.get('account.payment.group')
-            group, = Group.create([{
-                        'company': self.company,
-                        'journal': self.journal,
-                        'kind': 'receivable',
-                        }])
-            Payment.process([Payment(id_)], group=lambda: group)
+            Payment = Pool().get('account.payment')
+            Payment.process([Payment(id_)], group=self.group)
 
     def token(self, token='tok_visa', **values):
         "Return the id of a payment that is charged"
