@@ -15,11 +15,13 @@ from trytond.rpc import RPC
 from trytond.transaction import (
     Transaction, TransactionError, without_check_access)
 
+from .account_alert import AlertMixin
 from .account_check import CheckMixin
 from .account_compare import CompareMixin
 from .account_connect import ConnectMixin
 from .account_keys import KeysMixin
 from .account_page import PageMixin
+from .account_place import PlaceMixin
 from .account_webhook import WebhookMixin
 from .attempt import attempt
 from .connect import connect, is_hurried
@@ -27,6 +29,7 @@ from .convert import from_timestamp, new_key
 from .gateway import (
     API_BASE, MAX_NETWORK_RETRIES, RATE_ENDPOINT, TIMEOUT, StripeDenied,
     StripeFailure)
+from .keys import key_mode
 from .secret import PublishableKey, Secret
 
 SECTION = 'account_payment_stripe'
@@ -40,8 +43,8 @@ logger = logging.getLogger(__name__)
 
 
 class Account(
-        WebhookMixin, ConnectMixin, CheckMixin, KeysMixin, PageMixin,
-        CompareMixin,
+        WebhookMixin, ConnectMixin, CheckMixin, KeysMixin, PlaceMixin,
+        PageMixin, CompareMixin, AlertMixin,
         ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.account'
 
@@ -255,11 +258,18 @@ class Account(
             max_network_retries=0, timeout=min(timeout, QUICK_TIMEOUT),
             quick=True)
 
+    @property
+    @without_check_access
+    def is_live(self):
+        "If the secret key is one of the live mode"
+        return key_mode(self.secret_key or '') == 'live'
+
     # Whoever the user is
     @without_check_access
     def _connect(self, **options):
         return connect(
             self.secret_key,
+            closed=self.elsewhere_message if self.is_elsewhere else None,
             api_base=config.get(SECTION, 'api_base', default=API_BASE),
             rate_endpoint=self.rate_endpoint or config.getfloat(
                 SECTION, 'rate_endpoint', default=RATE_ENDPOINT),
@@ -276,11 +286,14 @@ class Account(
     def note_denied(cls, accounts, failure):
         """Show on the accounts what Stripe said of the key.
 
-        Writes only a change.
+        Writes only a change, of which the people in charge are told.
         """
+        new = [a for a in accounts if not a.error_message]
         cls._note(accounts,
             error_message=failure.message,
             error_operation=failure.operation if failure.forbidden else None)
+        for account in new:
+            account.alert('msg_alert_denied', error=failure.message)
 
     @classmethod
     def note_accepted(cls, accounts, since):
@@ -306,6 +319,9 @@ class Account(
     def _note_fetched(cls, account_id, since):
         account = cls(account_id)
         # The clock of the server may jump and events must not be left out
+        if not account.connected_database:
+            # Since before this was kept
+            cls._connect_place([account])
         if at := account.gateway.answered_at:
             values = {'fetched_at': from_timestamp(at.first)}
             if account.is_behind:

@@ -25,6 +25,7 @@ UNDER_WAY = dt.timedelta(minutes=10)
 # Cron reads the events more often
 PAUSE = dt.timedelta(hours=1)
 CHECKS = [
+    ('place', "Database"),
     ('secret_key', "Secret Key"),
     ('publishable_key', "Publishable Key"),
     ('permissions', "Permissions of the Key"),
@@ -32,6 +33,7 @@ CHECKS = [
     ('https', "Address of the Server"),
     ('wallets', "Wallets"),
     ('delivery', "Delivery of Events"),
+    ('events', "Failed Events"),
     ('cron', "Scheduled Actions"),
     ]
 STATES = [
@@ -158,12 +160,15 @@ class CheckMixin:
         for finding in account._findings(repair, all_):
             findings[finding.name] = finding
         former = {c.name: c for c in account.checks}
-        to_save, keep = [], set()
+        to_save, keep, failed = [], set(), []
         for name, _ in CHECKS:
             if name == 'publishable_key' and not all_:
                 keep.add(former.get(name))
             if finding := findings.get(name):
                 check = former.get(name) or Check(account=account, name=name)
+                if finding.state == 'error' and not (
+                        check.id and check.state == 'error'):
+                    failed.append(name)
                 check.state = finding.state
                 check.message = finding.code and gettext(
                     'account_payment_stripe.msg_check_' + finding.code,
@@ -174,9 +179,20 @@ class CheckMixin:
         Check.delete([c for c in former.values() if c not in keep])
         account.checked_at = dt.datetime.now()
         account.save()
+        if failed and not all_:
+            # Of what was not known before, who presses the button sees it
+            account.alert('msg_alert_check', checks=lambda: ', '.join(
+                    str(c.name_string)
+                    for c in Check.browse(to_save) if c.name in failed))
 
     def _findings(self, repair, all_):
         "Yield the Findings"
+        if self.is_elsewhere:
+            yield Finding(
+                'place', 'error', 'elsewhere', self._elsewhere_values)
+            return
+        elif self.is_live:
+            yield Finding('place', 'ok')
         gateway = self.gateway
         try:
             missing = {}
@@ -208,6 +224,7 @@ class CheckMixin:
         yield from self._find_webhook(gateway, repair, all_)
         yield from self._find_host(gateway, repair)
         yield from self._find_delivery(gateway)
+        yield self._find_events()
         yield self._find_cron()
 
     def _find_publishable(self, gateway):
@@ -271,6 +288,17 @@ class CheckMixin:
                     })
         else:
             yield Finding('delivery', 'warning', 'delivery_none')
+
+    def _find_events(self):
+        Event = Pool().get('account.payment.stripe.event')
+        failed = Event.search([
+                ('account', '=', self.id),
+                ('state', '=', 'failed'),
+                ], count=True)
+        if failed:
+            return Finding(
+                'events', 'warning', 'events', {'number': failed})
+        return Finding('events', 'ok')
 
     def _find_cron(self):
         now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)

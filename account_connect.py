@@ -78,11 +78,14 @@ class ConnectMixin:
         """Test the keys, make the webhook at Stripe and register the host.
 
         Commits account by account.
-        Raises StripeWebhookMovedWarning if the webhook posts to elsewhere.
+        Raises StripeElsewhereWarning if the live key was connected elsewhere,
+        and StripeWebhookMovedWarning if the webhook posts to elsewhere.
         """
         for account in cls.browse(accounts):
+            account._warn_elsewhere()
             account._warn_moved()
         for id_ in list(map(int, accounts)):
+            attempt(lambda: cls._connect_place([id_]))
             # Stripe may post to it at once
             attempt(cls._ensure_identifier, id_)
             attempt(cls._check, id_, repair=True, all_=True)

@@ -60,10 +60,16 @@ class QuickGateway(Gateway):
 @lru_cache(maxsize=128)
 def connect(key, api_base=API_BASE, max_network_retries=MAX_NETWORK_RETRIES,
         timeout=TIMEOUT, rate_endpoint=RATE_ENDPOINT, rate_total=None,
-        quick=False):
-    "Return the Gateway of the secret key, kept for its open connections"
-    return (QuickGateway if quick else Gateway)(
+        quick=False, closed=None):
+    """Return the Gateway of the secret key, kept for its open connections
+
+    quick: if it gives up soon.
+    closed: why nothing may be asked.
+    """
+    gateway = (QuickGateway if quick else Gateway)(
         key, api_base, max_network_retries, timeout, rate_endpoint, rate_total)
+    gateway.closed = closed
+    return gateway
 
 
 if hasattr(os, 'register_at_fork'):

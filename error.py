@@ -6,13 +6,16 @@ from trytond.i18n import gettext
 from trytond.model import fields
 from trytond.pyson import Eval
 
-from .gateway import StripeDenied, StripeKeyReused, StripeUnavailable
+from .gateway import (
+    StripeDenied, StripeElsewhere, StripeKeyReused, StripeUnavailable)
 
 
 def failure_message(failure):
     "Return the text that a person can understand about the StripeFailure"
     if isinstance(failure, StripeUnavailable):
         return gettext('account_payment_stripe.msg_stripe_unavailable')
+    elif isinstance(failure, StripeElsewhere):
+        return failure.message
     elif isinstance(failure, StripeDenied):
         return gettext('account_payment_stripe.msg_stripe_denied')
     elif isinstance(failure, StripeKeyReused):

@@ -63,6 +63,10 @@ class StripeWebhookMovedWarning(UserWarning):
     "The webhook posts to another server"
 
 
+class StripeElsewhereWarning(UserWarning):
+    "The live key was connected by another database, or server"
+
+
 class StripeMailError(UserError):
     "There is nobody to send the e-mail to"
 

@@ -21,8 +21,8 @@ from .answer import is_answer, is_error, text
 from .keys import is_plain
 
 __all__ = [
-    'STRIPE_VERSION', 'Moment', 'StripeDenied', 'StripeFailure',
-    'StripeKeyReused', 'StripeRefused', 'StripeUnavailable']
+    'STRIPE_VERSION', 'Moment', 'StripeDenied', 'StripeElsewhere',
+    'StripeFailure', 'StripeKeyReused', 'StripeRefused', 'StripeUnavailable']
 
 STRIPE_VERSION = '2026-10-28.endive'
 API_BASE = 'https://api.stripe.com'
@@ -162,6 +162,10 @@ class StripeDenied(StripeFailure):
     "The key of the account is refused or lacks a permission"
 
 
+class StripeElsewhere(StripeDenied):
+    "The key must not be used here, so that Stripe was not asked"
+
+
 class StripeKeyReused(StripeFailure):
     "The idempotency key was used with other parameters"
 
@@ -281,7 +285,9 @@ class Gateway:
     is_live: if it is a key of the live mode.
     rate_endpoint, rate_total: requests per second of a Run.
     succeeded: the monotonic time of the last success of operations.
+    closed: why nothing may be asked, None if it may.
     """
+    closed = None
 
     def __init__(
             self, key, api_base, max_network_retries, timeout, rate_endpoint,
@@ -324,6 +330,8 @@ class Gateway:
         Raises StripeFailure.
         """
         method, path = OPERATIONS[operation]
+        if self.closed:
+            raise StripeElsewhere(self.closed, code='elsewhere')
         if not self.sendable:
             raise StripeDenied(
                 "The secret key has a character that no key has",

@@ -2,7 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Pay an invoice online, at an address that stands on it."""
 import re
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 from sql.conditionals import Coalesce
 
@@ -196,11 +196,16 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
         payment.stripe_keep_address()
         return payment
 
-    @property
-    def stripe_takes_parts(self):
-        "If payers choose how much they pay"
+    def stripe_takes_part(self, line, payment, amount):
+        """Return if the payer chooses how much to pay.
+
+        The three are an item of stripe_lines_online.
+        """
         account = self.stripe_own_account
-        return bool(account and account.part_payment)
+        return bool(
+            account and account.part_payment
+            and (not payment or payment.stripe_is_idle)
+            and self.stripe_part_limits(amount))
 
     def stripe_part(self, text, amount):
         """Return the Decimal that the payer has entered, None if it is all.
@@ -208,22 +213,37 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
         amount: the Decimal of what can be paid at most.
         Raises ValueError if it cannot be paid.
         """
+        limits = self.stripe_part_limits(amount)
         # As browsers send it in any language
         if not re.fullmatch(r'[0-9]{1,12}([.][0-9]*)?', text):
             raise ValueError("not an amount: %r" % text)
         part = Decimal(text)
         if part == amount:
             return
-        smallest = Decimal(1).scaleb(-self.currency.digits)
-        if (part % max(smallest, unit(self.currency.code))
-                or not self.stripe_least_part <= part <= amount):
+        if (part % self.stripe_part_step
+                or not limits
+                or not limits[0] <= part <= limits[1]):
             raise ValueError("cannot be paid: %s of %s" % (part, amount))
-        return part.quantize(smallest)
+        return part.quantize(Decimal(1).scaleb(-self.currency.digits))
+
+    def stripe_part_limits(self, amount):
+        """Return the Decimals of the least and the most that can be paid of
+        the amount to leave a rest, None if only all of it can be.
+
+        Stripe would not charge a rest of less than its minimum.
+        """
+        step = self.stripe_part_step
+        smallest = least(self.currency.code).quantize(step, ROUND_UP)
+        most = (amount - smallest).quantize(step, ROUND_DOWN)
+        if smallest <= most:
+            return smallest, most
 
     @property
-    def stripe_least_part(self):
-        "The Decimal of the least that can be paid of it"
-        return least(self.currency.code)
+    def stripe_part_step(self):
+        "The smallest Decimal that both Stripe and Tryton can express"
+        return max(
+            Decimal(1).scaleb(-self.currency.digits),
+            unit(self.currency.code))
 
     @property
     def stripe_last_payment(self):

@@ -171,11 +171,15 @@ class Payment(metaclass=PoolMeta):
     @property
     def stripe_other_url(self):
         "The URL where the payer chooses another amount, or None"
-        if (self.stripe_is_idle
-                and self.stripe_own_account.part_payment
-                and (url := self.stripe_invoice_url)):
-            return '%s?%s' % (
-                url, urlencode({'line': self.line.id, 'other': 1}))
+        url = self.stripe_invoice_url
+        if not url:
+            return
+        invoice = self.line.move.origin
+        for line, payment, amount in invoice.stripe_lines_online:
+            if payment == self and invoice.stripe_takes_part(
+                    line, payment, amount):
+                return '%s?%s' % (
+                    url, urlencode({'line': line.id, 'other': 1}))
 
     @classmethod
     def stripe_follow(cls, payments):

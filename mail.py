@@ -238,7 +238,10 @@ class MailMixin:
             where &= table.id.in_([int(r) for r in records] or [-1])
         cursor = Transaction().connection.cursor()
         cursor.execute(*table.select(table.id, where=where))
-        return [id_ for id_, in cursor]
+        return [
+            r.id for r in cls.browse([id_ for id_, in cursor])
+            # Nobody hears of a copy of the database
+            if not r.stripe_own_account.is_elsewhere]
 
     @classmethod
     def _stripe_mark(cls, id_, value):

@@ -5,7 +5,7 @@ import datetime as dt
 import logging
 import re
 import secrets
-from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from decimal import ROUND_DOWN
 from urllib.parse import urlsplit
 
 from trytond import config
@@ -15,7 +15,6 @@ from trytond.protocols.wrappers import HTTPStatus, Response
 from trytond.tools import timezone
 from trytond.transaction import Transaction
 
-from .amount import unit
 from .gateway import API_BASE
 from .language import readable
 from .payment_text import named
@@ -149,20 +148,20 @@ def _entry(invoice, lang, item):
     """
     line, _, amount = item
     currency = invoice.currency
-    smallest = max(
-        Decimal(1).scaleb(-currency.digits), unit(currency.code))
-    least = min(invoice.stripe_least_part, amount)
+    step = invoice.stripe_part_step
+    least, most = invoice.stripe_part_limits(amount)
     return {
         'line': line.id,
         'currency': currency.code,
         # The browser takes and sends them alike in all languages
-        'least': str(least.quantize(smallest, ROUND_UP)),
-        'most': str(amount.quantize(smallest, ROUND_DOWN)),
-        'step': str(smallest),
+        'least': str(least),
+        'most': str(amount.quantize(step, ROUND_DOWN)),
+        'step': str(step),
         'amount': _money(lang, amount, currency),
         'texts': _texts('how_much', 'limits', 'continue', limits={
                 'least': _money(lang, least, currency),
-                'most': _money(lang, amount, currency),
+                'most': _money(lang, most, currency),
+                'all': _money(lang, amount, currency),
                 }),
         }
 

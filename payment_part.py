@@ -24,6 +24,14 @@ class PaymentPartMixin:
     currency = fields.Function(
         fields.Many2One('currency.currency', "Currency"),
         'on_change_with_currency')
+    stripe_paid_with = fields.Function(
+        fields.Char(
+            "Paid with",
+            states={
+                'invisible': ~Eval('stripe_paid_with'),
+                },
+            help="The card, bank account or service that was charged."),
+        'on_change_with_stripe_paid_with', searcher='search_payment_field')
 
     @fields.depends('payment', '_parent_payment.company')
     def on_change_with_company(self, name=None):
@@ -41,6 +49,10 @@ class PaymentPartMixin:
     @fields.depends('payment', '_parent_payment.currency')
     def on_change_with_currency(self, name=None):
         return self._payment_value('currency')
+
+    @fields.depends('payment', '_parent_payment.stripe_paid_with')
+    def on_change_with_stripe_paid_with(self, name=None):
+        return self._payment_value('stripe_paid_with')
 
     def _payment_value(self, name):
         if self.payment and is_readable(self.payment, name):

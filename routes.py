@@ -99,7 +99,8 @@ class Routes(Router):
                 return render_invoice(request, invoice, 'choose', lines)
             elif lines:
                 part = None
-                if 'other' in request.args and invoice.stripe_takes_parts:
+                if ('other' in request.args
+                        and invoice.stripe_takes_part(*lines[0])):
                     entered = request.args.get('amount')
                     try:
                         part = invoice.stripe_part(entered or '', lines[0][2])
@@ -228,6 +229,9 @@ def _receive_webhook(request, pool, identifier, event=None):
     account = Account.from_identifier(identifier)
     if not account:
         abort(HTTPStatus.NOT_FOUND)
+    if account.is_elsewhere:
+        logger.warning("webhook: %s", account.elsewhere_message)
+        abort(HTTPStatus.SERVICE_UNAVAILABLE)
     if event is None:
         try:
             event, ask = account.read_webhook(

@@ -74,7 +74,8 @@ class ConnectTestCase(StripeTestCase):
                 {n: s for n, (s, _) in checks.items()}, {
                     'secret_key': 'ok', 'publishable_key': 'ok',
                     'permissions': 'ok', 'webhook': 'ok', 'https': 'ok',
-                    'wallets': 'ok', 'delivery': 'warning', 'cron': 'warning'})
+                    'wallets': 'ok', 'delivery': 'warning', 'events': 'ok',
+                    'cron': 'warning'})
             self.assertEqual(account.check_state, 'warning')
         domain, = self.world.objects('payment_method_domain').values()
         self.assertEqual(domain['domain_name'], HOST['http_host'])

@@ -143,6 +143,11 @@ class PaidWithTestCase(StripeTestCase):
                 refund.stripe_dashboard_url,
                 'https://dashboard.stripe.com/test/refunds/%s'
                 % refund.stripe_refund_id)
+            self.assertEqual(refund.stripe_paid_with, "Visa ****4242")
+            self.assertEqual(refund.search([
+                        ('id', '=', refund.id),
+                        ('stripe_paid_with', 'like', '%4242'),
+                        ]), [refund])
             customer, _ = self.create_customer()
             self.assertEqual(
                 customer.stripe_dashboard_url,
