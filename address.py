@@ -196,23 +196,23 @@ class FormerAddress(ModelSQL):
 
     @classmethod
     @without_check_access
-    def remember(cls, record):
-        "Remember the address that the record has"
+    def remember(cls, record, of=None):
+        """Remember the address that the record has.
+
+        of: what takes its place, None: the record.
+        """
         cls.create([{
                     'digest': _digest(record.stripe_checkout_id),
-                    'record': str(record),
+                    'record': str(of or record),
                     }])
 
     @classmethod
-    def find(cls, model, checkout_id):
-        """Return the record of the model that had the address, None if none
-        had it."""
+    def find(cls, checkout_id):
+        "Return the record that had the address, None if none had it"
         if not is_key(checkout_id):
             return
-        for former in cls.search([
-                    ('digest', '=', _digest(checkout_id)),
-                    ('record', 'like', model + ',%'),
-                    ], limit=1):
+        for former in cls.search(
+                [('digest', '=', _digest(checkout_id))], limit=1):
             # It may have been deleted since
             for record in former.record.__class__.search([
                         ('id', '=', former.record.id)]):
