@@ -26,10 +26,11 @@ class Payment(metaclass=PoolMeta):
         Line = pool.get('account.move.line')
         invoices = dict.fromkeys(
             p.line.move.origin for p in payments
-            if p.line and not p.line.reconciliation
-            and isinstance(p.line.move.origin, Invoice))
+            if p.line and isinstance(p.line.move.origin, Invoice))
         for invoice in Invoice.browse(list(invoices)):
             to_pay = [x for x in invoice.lines_to_pay if not x.reconciliation]
+            if not to_pay:
+                continue
             parts = {
                 line for x in to_pay for p in x.payments if p.clearing_move
                 for line in p.clearing_move.lines
