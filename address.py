@@ -207,6 +207,15 @@ class FormerAddress(ModelSQL):
                     }])
 
     @classmethod
+    @without_check_access
+    def move(cls, record, of):
+        "Let the addresses of the record, which is to be deleted, be of another"
+        cls.write(
+            cls.search([('record', '=', str(record))]), {'record': str(of)})
+        if record.stripe_checkout_id:
+            cls.remember(record, of=of)
+
+    @classmethod
     def find(cls, checkout_id):
         "Return the record that had the address, None if none had it"
         if not is_key(checkout_id):
@@ -214,9 +223,8 @@ class FormerAddress(ModelSQL):
         for former in cls.search(
                 [('digest', '=', _digest(checkout_id))], limit=1):
             # It may have been deleted since
-            for record in former.record.__class__.search([
-                        ('id', '=', former.record.id)]):
-                return record
+            if record := former.record:
+                return next(iter(record.search([('id', '=', record.id)])), None)
 
 
 def page_models():

@@ -131,9 +131,10 @@ class Payment(metaclass=PoolMeta):
         cls.stripe_follow([
                 p for p in _payments_of(
                     ('stripe_of_invoice', '!=', True),
-                    ('line.reconciliation', '!=', None),
+                    ('line', '!=', None),
                     ('state', 'in', IDLE),
-                    ('stripe_payment_intent_id', '!=', None))])
+                    ('stripe_payment_intent_id', '!=', None))
+                if p.stripe_is_idle and p.stripe_is_covered])
         for payment in _payments_of(
                 ('stripe_of_invoice', '=', True),
                 ('state', '=', 'submitted')):

@@ -211,8 +211,7 @@ class Payment(metaclass=PoolMeta):
         "Delete the payment, who has its address is told that it is replaced"
         FormerAddress = Pool().get('account.payment.stripe.former_address')
         cls = self.__class__
-        if self.stripe_checkout_id:
-            FormerAddress.remember(self, of=self.line.move.origin)
+        FormerAddress.move(self, self.line.move.origin)
         # No draft may be of a line that is reconciled
         cls.write([self], {'line': None})
         if self.state != 'draft':
