@@ -209,7 +209,7 @@ class FormerAddress(ModelSQL):
     @classmethod
     @without_check_access
     def move(cls, record, of):
-        "Let the addresses of the record, which is to be deleted, be of another"
+        "Let the addresses of the record, which is deleted, be of another"
         cls.write(
             cls.search([('record', '=', str(record))]), {'record': str(of)})
         if record.stripe_checkout_id:
@@ -224,7 +224,8 @@ class FormerAddress(ModelSQL):
                 [('digest', '=', _digest(checkout_id))], limit=1):
             # It may have been deleted since
             if record := former.record:
-                return next(iter(record.search([('id', '=', record.id)])), None)
+                return next(
+                    iter(record.search([('id', '=', record.id)])), None)
 
 
 def page_models():
