@@ -208,15 +208,30 @@ class Payment(metaclass=PoolMeta):
         return cls(self.id)
 
     def _stripe_delete(self):
-        "Delete the payment, who has its address is told that it is replaced"
-        FormerAddress = Pool().get('account.payment.stripe.former_address')
         cls = self.__class__
-        FormerAddress.move(self, self.line.move.origin)
+        self._stripe_leave_address()
         # No draft may be of a line that is reconciled
         cls.write([self], {'line': None})
         if self.state != 'draft':
             cls.draft([self])
         cls.delete([cls(self.id)])
+
+    @classmethod
+    def check_modification(cls, mode, payments, values=None, external=False):
+        super().check_modification(
+            mode, payments, values=values, external=external)
+        if mode == 'delete':
+            for payment in payments:
+                payment._stripe_leave_address()
+
+    def _stripe_leave_address(self):
+        "Let who has the address not read that there never was anything"
+        pool = Pool()
+        FormerAddress = pool.get('account.payment.stripe.former_address')
+        Invoice = pool.get('account.invoice')
+        invoice = self.line and self.line.move.origin
+        if self.stripe_of_invoice and isinstance(invoice, Invoice):
+            FormerAddress.move(self, invoice)
 
     def stripe_email_addresses(self):
         Invoice = Pool().get('account.invoice')

@@ -221,9 +221,12 @@ def _find(pool, model, id):
 def _missing(request, pool, model, id):
     FormerAddress = pool.get('account.payment.stripe.former_address')
     former = FormerAddress.find(id)
-    if former and former.__name__ != model and not former.stripe_lines_online:
-        # The payment of an invoice was withdrawn
-        return render_invoice(request, former, 'settled')
+    if former and former.__name__ != model:
+        if (former.__name__, model) != ('account.invoice', 'account.payment'):
+            former = None
+        elif not former.stripe_lines_online:
+            # The payment of the invoice was withdrawn
+            return render_invoice(request, former, 'settled')
     return render_missing(request, former)
 
 

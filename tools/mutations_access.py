@@ -4,7 +4,10 @@
 from mutations_payment import TESTS
 
 TESTS = TESTS + [
+    'test_alert.AlertTestCase',
     'test_migration.MigrationTestCase',
+    'test_place.OtherTestCase',
+    'test_place.PlaceTestCase',
     'test_outsider.CheckoutTestCase',
     'test_send.SendTestCase',
     ]
@@ -27,6 +30,25 @@ MUTATIONS = {
     'ask for what is paid': ('payment_mail.py', [
             ("            return\n", "            pass\n")],
         ['SendTestCase.test_paid_meanwhile']),
+    # a copy of the database
+    'charge in a copy of the database': ('gateway.py', [
+            ("        if self.closed:\n", "        if False:\n")],
+        ['PlaceTestCase.test_copy_charges_nothing']),
+    'answer in a copy of the database': ('routes.py', [
+            ("    if account.is_elsewhere:\n", "    if False:\n")],
+        ['PlaceTestCase.test_copy_answers_nothing']),
+    'send e-mails from a copy of the database': ('mail.py', [
+            ("            if not r.stripe_own_account.is_elsewhere]",
+                "            if True]")],
+        ['PlaceTestCase.test_copy_asks_nobody']),
+    'take another host for the same': ('account_place.py', [
+            ("for name in ['host', 'cluster']:",
+                "for name in ['cluster']:")],
+        ['OtherTestCase.test_other', 'PlaceTestCase.test_host']),
+    'tell of a refused key each time': ('account.py', [
+            ("        new = [a for a in accounts if not a.error_message]\n",
+                "        new = accounts\n")],
+        ['AlertTestCase.test_refused_key']),
     # access
     'search by a secret': ('account.py', [
             ("    secret_key = Secret(", "    secret_key = fields.Char(")],
