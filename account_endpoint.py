@@ -3,10 +3,12 @@
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
-from .account_find import error_value
 from .connection import (
     Finding, endpoints_of, is_same_url, is_too_many, problems_of, wanted_url)
-from .gateway import STRIPE_VERSION, StripeDenied, StripeFailure, StripeRefused
+from .error import key_message
+from .gateway import (
+    STRIPE_VERSION, StripeDenied, StripeFailure, StripeRefused,
+    StripeUnavailable)
 
 
 class EndpointMixin:
@@ -20,6 +22,7 @@ class EndpointMixin:
         the server that it posts to, nor make one for a host that only a
         request tells.
         received: the newest event that was posted and accepted, or None.
+        Raises StripeUnavailable.
         """
         Event = Pool().get('account.payment.stripe.event')
         if not self.webhook_identifier:
@@ -47,17 +50,18 @@ class EndpointMixin:
             yield self._find_denied(
                 e, endpoints is None, types, received, refused)
             return known or next(iter(same), None)
+        except StripeUnavailable:
+            raise
         except StripeFailure as e:
             too_many = (
                 isinstance(e, StripeRefused) and is_too_many(e, endpoints))
-            error = error_value(e)
-            if isinstance(error, str):
-                # Not everybody who sees the checks may know the URL
-                error = error.replace(self.webhook_identifier, '...')
             yield Finding(
                 'webhook', 'error',
-                'webhook_limit' if too_many else 'webhook_refused',
-                {'error': error})
+                'webhook_limit' if too_many else 'webhook_refused', {
+                    # Not everybody who sees the checks may know the URL
+                    'error': key_message(e).replace(
+                        self.webhook_identifier, '...'),
+                    })
             return known
         known = known or next(iter(same), None)
         if not known:

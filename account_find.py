@@ -60,10 +60,16 @@ class FindMixin:
             yield self._find_publishable(gateway)
             yield from self._find_contact()
         received = self._last_received()
-        endpoint = yield from self._find_webhook(
-            gateway, repair, all_, received, superseded)
-        yield from self._find_address(gateway, endpoint, received, repair)
-        yield from self._find_delivery(gateway, endpoint, received)
+        try:
+            endpoint = yield from self._find_webhook(
+                gateway, repair, all_, received, superseded)
+        except StripeUnavailable:
+            # What it depends on would be said to be wrong
+            yield Finding('webhook', 'warning', 'unavailable')
+        else:
+            yield from self._find_address(
+                gateway, endpoint, received, repair)
+            yield from self._find_delivery(gateway, endpoint, received)
         yield self._find_events()
         yield self._find_cron()
 
@@ -163,8 +169,11 @@ class FindMixin:
                 'host': url.netloc,
                 'pages': urlsplit(pages).netloc,
                 })
-        if code not in {'private', 'https'} and url.scheme == 'https':
-            yield self._find_wallets(gateway, url.hostname, repair)
+        # Wallets are for where the pages are
+        for url in map(urlsplit, filter(None, [pages, posted])):
+            if url.scheme == 'https' and is_public(url.hostname):
+                yield self._find_wallets(gateway, url.hostname, repair)
+                break
 
     def _find_wallets(self, gateway, host, repair):
         try:

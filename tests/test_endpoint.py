@@ -343,6 +343,18 @@ class EndpointTestCase(ConnectTestCase):
             self.assertIn("Delete one that is not", checks['webhook'][1])
         self.assertEqual(len(self.endpoints()), 1)
 
+    def test_silent(self):
+        "Test it is not said to be wrong if Stripe does not answer"
+        self.press('stripe_connect')
+        self.simulator.faults.add('drop_before', 'GET /v1/webhook_endpoints')
+        self.cron()
+        states = self.states()
+        self.assertEqual(states['webhook'], 'warning')
+        self.assertNotIn('https', states)
+        self.simulator.faults.clear()
+        self.cron()
+        self.assertEqual(self.states()['webhook'], 'ok')
+
     def test_refused_url(self):
         "Test the identifier of the URL is not told"
         def refuse(url):
