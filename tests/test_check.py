@@ -147,13 +147,13 @@ class CheckTestCase(ConnectTestCase):
         self.press('stripe_connect')
         self.pay()
         with self.later():
-            self.press('stripe_check_connection')
+            self.cron()
             self.assertIn("could not deliver", self.found('delivery')[1])
             self.pay()
             for type_ in {
                     e['type'] for e in self.world.objects('event').values()}:
                 self.post(type_, self.signing_secret())
-            self.press('stripe_check_connection')
+            self.cron()
             self.assertEqual(self.found('delivery')[0], 'ok')
 
     # Permissions
