@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 class Check(ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.account.check'
-    _rec_name = 'name'
+    _rec_name = 'code'
 
     account = fields.Many2One(
         'account.payment.stripe.account', "Stripe Account", required=True,

@@ -156,6 +156,7 @@ class ReceiveMixin:
             type=event['type'],
             happened_at=from_timestamp(event['created']),
             object_id=object_id_of(event),
+            by_webhook=False,
             tries=0)
 
     @classmethod
