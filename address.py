@@ -196,27 +196,36 @@ class FormerAddress(ModelSQL):
 
     @classmethod
     @without_check_access
-    def remember(cls, record):
-        "Remember the address that the record has"
+    def remember(cls, record, of=None):
+        """Remember the address that the record has.
+
+        of: what takes its place, None: the record.
+        """
         cls.create([{
                     'digest': _digest(record.stripe_checkout_id),
-                    'record': str(record),
+                    'record': str(of or record),
                     }])
 
     @classmethod
-    def find(cls, model, checkout_id):
-        """Return the record of the model that had the address, None if none
-        had it."""
+    @without_check_access
+    def move(cls, record, of):
+        "Let the addresses of the record, which is deleted, be of another"
+        cls.write(
+            cls.search([('record', '=', str(record))]), {'record': str(of)})
+        if record.stripe_checkout_id:
+            cls.remember(record, of=of)
+
+    @classmethod
+    def find(cls, checkout_id):
+        "Return the record that had the address, None if none had it"
         if not is_key(checkout_id):
             return
-        for former in cls.search([
-                    ('digest', '=', _digest(checkout_id)),
-                    ('record', 'like', model + ',%'),
-                    ], limit=1):
+        for former in cls.search(
+                [('digest', '=', _digest(checkout_id))], limit=1):
             # It may have been deleted since
-            for record in former.record.__class__.search([
-                        ('id', '=', former.record.id)]):
-                return record
+            if record := former.record:
+                return next(
+                    iter(record.search([('id', '=', record.id)])), None)
 
 
 def page_models():

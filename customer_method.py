@@ -122,9 +122,9 @@ class MethodsMixin:
     @without_check_access
     def stripe_keep_default(self, object_):
         """Keep the row of the dictionary, which is charged by default if
-        there is no other."""
+        there is no other, or the payer was told that it expires."""
         self.stripe_keep_methods([object_], whole=False)
-        if not self.stripe_default_method:
+        if not self.stripe_default_method or self.stripe_expiring:
             self.stripe_default_method, = Pool().get(MODEL).search([
                     ('customer', '=', self.id),
                     ('stripe_payment_method_id', '=', object_['id']),
@@ -182,6 +182,7 @@ class MethodsMixin:
                         ('stripe_default_method.expires', '>=', today),
                         ('stripe_default_method.expires', '<=',
                             today + account.expiry_notice),
+                        ('party.active', '=', True),
                         ]):
                 try:
                     attempt(cls._stripe_announce_one, customer.id)
@@ -197,7 +198,9 @@ class MethodsMixin:
             # It may have been removed meanwhile
             method = customer.stripe_default_method
             expires = method and method.expires
-            if expires and customer.stripe_announced != expires:
+            if (expires and customer.stripe_announced != expires
+                    # It is done once there is an address
+                    and customer.stripe_email_addresses()):
                 customer.stripe_announced = expires
                 customer.save()
                 customer.stripe_prepare_mail()

@@ -2,6 +2,7 @@
 # this repository contains the full copyright notices and license terms.
 """Pay an invoice online, at an address that stands on it."""
 import re
+from collections import defaultdict
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 from sql.conditionals import Coalesce
@@ -13,7 +14,7 @@ from trytond.pyson import Eval, If
 from trytond.transaction import Transaction
 
 from .address import AddressMixin
-from .amount import least, unit
+from .amount import AmountError, least, to_stripe, unit
 from .store import LockMixin
 
 JOURNAL = 'account.payment.journal'
@@ -97,20 +98,12 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
             if invoice.stripe_journal:
                 invoice.stripe_keep_address()
 
-    @classmethod
-    def on_modification(cls, mode, invoices, field_names=None):
-        super().on_modification(mode, invoices, field_names=field_names)
-        if mode == 'write' and field_names & {'state', 'payment_lines'}:
-            _follow(('line.move.origin', 'in', [
-                        str(i) for i in cls.browse(invoices)
-                        if i.state in {'paid', 'cancelled'}
-                        or 'payment_lines' in field_names]))
-
     @property
     def stripe_journal(self):
         "The payment journal of Stripe in which it is paid online, or None"
         for mean in self.payment_means:
             if (is_stripe(mean.instrument)
+                    and mean.instrument.active
                     and mean.instrument.currency == self.currency):
                 return mean.instrument
 
@@ -124,7 +117,29 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
             self.type == 'out'
             and self.state == 'posted'
             and self.stripe_journal
-            and self.stripe_left > 0)
+            and any(
+                is_chargeable(amount, self.currency)
+                for amount in self._stripe_left_amounts))
+
+    @property
+    def stripe_is_due(self):
+        "If something is left that no payment is for, also if it is a draft"
+        if self.type != 'out' or self.state != 'posted':
+            return False
+        return self.amount_to_pay + sum(
+            p.amount_line_paid for x in self.lines_to_pay
+            if not x.reconciliation
+            for p in x.payments if p.state == 'draft') > 0
+
+    @property
+    def _stripe_left_amounts(self):
+        "Yield the Decimals of what is left of the lines"
+        left = self.stripe_left
+        for line in self.lines_to_pay:
+            if not line.reconciliation and left > 0:
+                yield min(abs(
+                        line.amount_second_currency if line.second_currency
+                        else line.debit - line.credit), left)
 
     @property
     def stripe_left(self):
@@ -135,41 +150,66 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
     @property
     def stripe_lines_online(self):
         """The list of tuples of a line that is left to pay, its payment that
-        is under way or None, and the Decimal of what can be paid of it.
+        is open or None, and the Decimal of what can be paid of it.
 
         It is empty if nothing can be paid online.
         """
         if not self.stripe_is_payable:
             return []
+        result = []
+        for line, payments, room in self.stripe_rooms():
+            payment = payments[0] if payments else None
+            if payment and not payment.stripe_of_invoice:
+                room = min(room, payment.amount)
+            if room > 0 and is_chargeable(room, self.currency):
+                result.append((line, payment, room))
+        return result
+
+    def stripe_rooms(self, payment=None):
+        """Return the list of tuples of a line that is left to pay, the list of
+        its payments that can still be paid at their page, and the Decimal of
+        what they may take of it together.
+
+        Those come first that were made first.
+        payment: it can be paid, whatever is known of it.
+        """
         lines = [x for x in self.lines_to_pay if not x.reconciliation]
-        payments = {}
-        for payment in Pool().get('account.payment').search([
+        open_ = defaultdict(list)
+        for other in Pool().get('account.payment').search([
                     ('line', 'in', [x.id for x in lines]),
                     ('journal.process_method', '=', 'stripe'),
                     ('journal.currency', '=', self.currency.id),
-                    ('state', 'in', OPEN),
+                    ('state', 'in', ['draft', *OPEN]),
                     ], order=[('id', 'ASC')]):
-            payments[payment.line] = payment
+            if other == payment or other.stripe_is_idle:
+                open_[other.line].append(other)
         # What is paid but not reconciled is not known of the lines
-        left = self.amount_to_pay + sum(
-            p.amount_line_paid for p in payments.values())
+        left = self.__class__(self.id).amount_to_pay + sum(
+            p.amount_line_paid for x in open_.values() for p in x)
         result = []
         for line in lines:
-            payment = payments.get(line)
-            amount = line.payment_amount + (payment.amount if payment else 0)
-            amount = min(amount, left)
-            if amount > 0 and not line.payment_blocked:
-                result.append((line, payment, amount))
-                left -= amount
+            payments = open_[line]
+            room = line.payment_amount + sum(
+                p.amount_line_paid for p in payments)
+            room = max(min(room, left), left * 0)
+            if line.payment_blocked:
+                room *= 0
+            result.append((line, payments, room))
+            left -= room
         return result
 
     @property
-    def stripe_is_busy(self):
-        "If what is left is covered by payments that somebody has made"
-        return self.stripe_is_payable and any(
-            p.state != 'failed'
-            for x in self.lines_to_pay if not x.reconciliation
-            for p in x.payments)
+    def stripe_under_way(self):
+        """The payment that is under way, None if none is.
+
+        The first is one whose page tells what is waited for.
+        """
+        payments = sorted((
+                p for x in self.lines_to_pay if not x.reconciliation
+                for p in x.payments
+                if p.state in OPEN and not p.stripe_is_idle),
+            key=lambda p: (not p.stripe_tells_payer, p.id))
+        return payments[0] if payments else None
 
     def stripe_pay_online(self, line, payment, amount, part=None):
         """Return the payment of the line at whose page the amount is paid.
@@ -204,8 +244,20 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
         account = self.stripe_own_account
         return bool(
             account and account.part_payment
-            and (not payment or payment.stripe_is_idle)
+            and (not payment or payment.stripe_of_invoice)
             and self.stripe_part_limits(amount))
+
+    def stripe_replace_address(self):
+        Payment = Pool().get('account.payment')
+        super().stripe_replace_address()
+        # Who has got the former one may have opened their pages
+        for payment in Payment.stripe_lock(Payment.search([
+                        ('line.move.origin', '=', str(self)),
+                        ('stripe_of_invoice', '=', True),
+                        ('state', 'in', OPEN),
+                        ])):
+            if payment.stripe_checkout_id:
+                payment.stripe_replace_address()
 
     def stripe_part(self, text, amount):
         """Return the Decimal that the payer has entered, None if it is all.
@@ -258,24 +310,9 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
         return payments[0] if payments else None
 
 
-class Reconciliation(metaclass=PoolMeta):
-    __name__ = 'account.move.reconciliation'
-
-    @classmethod
-    def on_modification(cls, mode, reconciliations, field_names=None):
-        super().on_modification(mode, reconciliations, field_names=field_names)
-        if mode == 'create':
-            _follow(('line.reconciliation', 'in', [
-                        r.id for r in reconciliations]))
-
-
-def _follow(clause):
-    "Queue that the payments of the clause follow their invoices"
-    Payment = Pool().get('account.payment')
-    payments = Payment.search([
-            clause,
-            ('stripe_of_invoice', '=', True),
-            ('state', 'in', OPEN),
-            ])
-    if payments:
-        Payment.__queue__.stripe_follow(payments)
+def is_chargeable(amount, currency):
+    "Return if the Decimal amount can be asked for at Stripe"
+    try:
+        return to_stripe(amount, currency.code) > 0
+    except AmountError:
+        return False

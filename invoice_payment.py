@@ -2,29 +2,22 @@
 # this repository contains the full copyright notices and license terms.
 """The payment that is made on the page of an invoice follows the invoice."""
 import datetime as dt
-import logging
 from urllib.parse import urlencode
 
 from sql import Literal
 
-from trytond.exceptions import UserError, UserWarning
 from trytond.model import Index, fields
 from trytond.pool import Pool, PoolMeta
 from trytond.pyson import Eval
-from trytond.transaction import Transaction
 
-from .attempt import attempt
-from .gateway import StripeFailure
 from .invoice_pay import OPEN
 
 # It can be taken back to draft
 IDLE = ['submitted', 'approved']
 # The payer has paid, or may have
 UNDER_WAY = ['processing', 'requires_capture', 'succeeded']
-# Who has only looked at the page opens the address again
-FORGOTTEN = dt.timedelta(days=1)
-
-logger = logging.getLogger(__name__)
+# How exactly is kept when the page was opened
+OPENED = dt.timedelta(hours=1)
 
 
 class Payment(metaclass=PoolMeta):
@@ -38,6 +31,11 @@ class Payment(metaclass=PoolMeta):
             'invisible': ~Eval('stripe_part', False),
             },
         help="Its amount was chosen, and does not grow to all that is left.")
+    stripe_opened_at = fields.Timestamp(
+        "Page Opened at", readonly=True,
+        states={
+            'invisible': True,
+            })
 
     @classmethod
     def __setup__(cls):
@@ -61,6 +59,7 @@ class Payment(metaclass=PoolMeta):
         default = default.copy() if default is not None else {}
         default.setdefault('stripe_of_invoice', False)
         default.setdefault('stripe_part', False)
+        default.setdefault('stripe_opened_at')
         return super().copy(payments, default=default)
 
     def _stripe_set_method(self):
@@ -70,58 +69,89 @@ class Payment(metaclass=PoolMeta):
 
     @property
     def stripe_is_idle(self):
-        "If the payer has not paid, but only looked at the page"
+        """If the payer has not paid, and nothing is being charged: it can
+        still be changed."""
+        if self.state == 'draft':
+            # Somebody has prepared it
+            return self.stripe_checkout_needed
         return bool(
-            self.stripe_of_invoice
-            and self.state in OPEN
+            self.state in OPEN
             and self.stripe_intent_status not in UNDER_WAY
-            # Money may be on its way
-            and self.stripe_waiting_for in {None, 'payer'})
+            # Else money may be on its way
+            and (self.stripe_waiting_for == 'again'
+                or self.stripe_waiting_for in {None, 'payer'}
+                and (self.stripe_of_invoice or self.stripe_checkout_needed)))
+
+    @property
+    def stripe_grows(self):
+        "If it shall be of all that is left of the line"
+        return self.stripe_of_invoice and not self.stripe_part
+
+    @property
+    def stripe_tells_payer(self):
+        "If its page tells what is waited for"
+        return bool(
+            self.stripe_checkout_id
+            and self.stripe_checkout_result in {
+                'waiting', 'processing', 'authorized'})
 
     @property
     def stripe_is_covered(self):
-        Invoice = Pool().get('account.invoice')
         if super().stripe_is_covered:
             return True
-        invoice = self.line and self.line.move.origin
-        return (isinstance(invoice, Invoice)
-            and invoice.currency == self.currency
-            # What is paid but not reconciled is not known of the line
-            and invoice.stripe_left < self.amount)
+        share = self.stripe_share
+        return share is not None and share < self.amount
 
     @property
-    def stripe_online_amount(self):
-        "The Decimal of what is left to be paid with the payment"
+    def stripe_share(self):
+        """The Decimal that it may take of what is left of its invoice, None if
+        it has no invoice in its currency."""
         Invoice = Pool().get('account.invoice')
         invoice = self.line and self.line.move.origin
-        if isinstance(invoice, Invoice):
-            for _, payment, amount in invoice.stripe_lines_online:
+        if (not isinstance(invoice, Invoice)
+                or invoice.type != 'out'
+                or invoice.currency != self.currency):
+            return
+        for _, payments, room in invoice.stripe_rooms(self):
+            for payment in payments:
+                share = room if payment.stripe_grows else min(
+                    payment.amount, room)
                 if payment == self:
-                    return (
-                        min(amount, self.amount) if self.stripe_part
-                        else amount)
+                    return share
+                room -= share
         return self.amount * 0
 
     @property
-    def stripe_checkout_result(self):
-        result = super().stripe_checkout_result
-        if (result in {'open', 'waiting'} and self.stripe_of_invoice
-                and self.line
-                and (self.line.reconciliation or self.line.payment_blocked)):
-            return 'closed'
-        return result
+    def stripe_online_amount(self):
+        "The Decimal of what is left to be paid with the payment, as share"
+        Invoice = Pool().get('account.invoice')
+        invoice = self.line and self.line.move.origin
+        if isinstance(invoice, Invoice) and invoice.stripe_is_payable:
+            return self.stripe_share or self.amount * 0
+        return self.amount * 0
 
     def stripe_checkout_page(self, other=False):
-        if self.stripe_is_idle:
-            amount = self.stripe_online_amount
-            if not amount or (
-                    self.amount != amount and self.state not in IDLE):
-                return {'result': 'closed'}
-            if self.amount != amount:
-                # The intent follows
-                self.amount = amount
-                self.save()
+        if self.stripe_of_invoice:
+            self._stripe_note_opened()
+        share = self.stripe_share
+        if share is not None and share != self.amount:
+            if self.stripe_waiting_for == 'transfer':
+                # It cannot be changed anymore
+                other = False
+            elif self.stripe_is_idle:
+                if not share:
+                    return {'result': 'closed'}
+                elif share < self.amount or self.stripe_grows:
+                    # The intent follows
+                    self.amount = share
+                    self.save()
         return super().stripe_checkout_page(other=other)
+
+    def _stripe_note_opened(self):
+        now = dt.datetime.now()
+        opened_at = self.stripe_opened_at
+        if not opened_at or not dt.timedelta() <= now - opened_at < OPENED:
+            self.stripe_store(stripe_opened_at=now)
 
     def stripe_fit_amount(self, amount, part=None):
         """Let the payment, which is locked, be of the amount, 0: of nothing.
@@ -134,28 +164,68 @@ class Payment(metaclass=PoolMeta):
         cls = self.__class__
         if not self.stripe_is_idle:
             return self
-        if self.amount == amount:
+        if not self.stripe_of_invoice:
+            return self._stripe_lower(amount)
+        if self.amount == amount and self.state != 'draft':
             if part is not None:
                 self.stripe_store(stripe_part=part)
             return self
-        if self.state not in IDLE:
-            cls.fail([self])
-            return
+        if self.state not in ['draft', *IDLE]:
+            if not amount:
+                cls.fail([self])
+                return
+            self.amount = amount
+            if part is not None:
+                self.stripe_part = part
+            self.save()
+            # Nor can what was left before be paid anymore
+            self.stripe_ensure_intent()
+            return self
         cls._stripe_release([self])
         if not amount:
-            # No draft may be of a line that is reconciled
-            cls.write([self], {'line': None})
-        cls.draft([self])
-        payment = cls(self.id)
-        if not amount:
-            cls.delete([payment])
+            self._stripe_delete()
             return
+        if self.state != 'draft':
+            cls.draft([self])
+        payment = cls(self.id)
         payment.amount = amount
         if part is not None:
             payment.stripe_part = part
         payment.save()
         cls.submit([payment])
         return payment
+
+    def _stripe_lower(self, amount):
+        """Return the payment, which somebody has made, with at most the
+        amount."""
+        cls = self.__class__
+        if amount and amount < self.amount:
+            # The intent follows once the page is opened
+            self.amount = amount
+            self.save()
+        if self.state == 'draft':
+            cls.submit([self])
+        return cls(self.id)
+
+    def _stripe_delete(self):
+        "Delete the payment, who has its address is told that it is replaced"
+        FormerAddress = Pool().get('account.payment.stripe.former_address')
+        cls = self.__class__
+        FormerAddress.move(self, self.line.move.origin)
+        # No draft may be of a line that is reconciled
+        cls.write([self], {'line': None})
+        if self.state != 'draft':
+            cls.draft([self])
+        cls.delete([cls(self.id)])
+
+    def stripe_email_addresses(self):
+        Invoice = Pool().get('account.invoice')
+        if self.line and isinstance(self.line.move.origin, Invoice):
+            mechanism = self.party.contact_mechanism_get(
+                'email', usage='invoice')
+            if mechanism:
+                return [mechanism.email]
+        return super().stripe_email_addresses()
 
     @property
     def stripe_invoice_url(self):
@@ -180,54 +250,3 @@ class Payment(metaclass=PoolMeta):
                     line, payment, amount):
                 return '%s?%s' % (
                     url, urlencode({'line': line.id, 'other': 1}))
-
-    @classmethod
-    def stripe_follow(cls, payments):
-        """Let the payments be of what is left of their invoices.
-
-        Commits payment by payment, raises nothing.
-        """
-        for id_ in map(int, payments):
-            try:
-                attempt(cls._stripe_follow_one, id_)
-            except (UserError, UserWarning, StripeFailure) as e:
-                # Who has been faster than the bank sees it on the payment
-                logger.warning("%s,%s does not follow its invoice: %s",
-                    cls.__name__, id_, e)
-
-    @classmethod
-    def _stripe_follow_one(cls, id_, forget=False):
-        for payment in cls.stripe_lock([id_]):
-            with Transaction().set_context(company=payment.company.id):
-                payment.stripe_fit_amount(
-                    payment.amount * 0 if forget
-                    else payment.stripe_online_amount)
-
-    @classmethod
-    def stripe_charge(cls, payments=None):
-        super().stripe_charge(payments)
-        if payments is None:
-            cls._stripe_follow_again()
-
-    @classmethod
-    def _stripe_follow_again(cls):
-        """Withdraw the payments that could not be when their invoice was
-        settled, and those whose payers have only looked at the page: they
-        would keep the invoice from being paid otherwise."""
-        domain = [
-            ('stripe_of_invoice', '=', True),
-            ('state', 'in', OPEN),
-            ]
-        cls.stripe_follow(cls.search([
-                    domain,
-                    ('line.reconciliation', '!=', None),
-                    ]))
-        for payment in cls.search([
-                    domain,
-                    ('create_date', '<', dt.datetime.now() - FORGOTTEN),
-                    ('stripe_confirmed', '!=', True),
-                    ]):
-            try:
-                attempt(cls._stripe_follow_one, payment.id, forget=True)
-            except (UserError, UserWarning, StripeFailure) as e:
-                logger.warning("%s cannot be withdrawn: %s", payment, e)

@@ -103,7 +103,7 @@ def render_invoice(request, invoice, state, lines=(), wrong=False):
     """Return the response that lets choose what to pay of the invoice, or
     tells that there is nothing to do.
 
-    state: choose, amount, busy, settled or unavailable.
+    state: choose, amount, busy, settled, elsewhere or unavailable.
     lines: the tuples of stripe_lines_online.
     wrong: if an amount was entered that cannot be paid.
     """
@@ -128,6 +128,12 @@ def render_invoice(request, invoice, state, lines=(), wrong=False):
         page['description'] = named(invoice.__class__(invoice.id))
         if state == 'amount':
             page.update(_entry(invoice, lang, lines[0]))
+        elif state == 'elsewhere':
+            # As what is too small to be paid
+            page['state'] = 'small'
+            page['texts'] = {'small': _texts('elsewhere')['elsewhere']}
+            page['amount'] = _money(
+                lang, invoice.stripe_left, invoice.currency)
         page['lines'] = [{
                 'url': '?line=%s' % line.id,
                 'amount': _money(lang, amount, invoice.currency),

@@ -59,8 +59,10 @@ class AgainMixin:
 
     @property
     def _stripe_may_charge_again(self):
-        journal = self.journal
-        return ((self.stripe_charged_again or 0)
+        journal, customer = self.journal, self.stripe_customer
+        return (journal.active
+            and (not customer or customer.active)
+            and (self.stripe_charged_again or 0)
             < (journal.stripe_charge_again or 0))
 
     def _stripe_state_values(self, state):
@@ -121,10 +123,15 @@ class AgainMixin:
         return at
 
     @property
-    def stripe_is_covered(self):
+    def stripe_is_settled(self):
         "If what it is for was paid otherwise meanwhile, or is blocked"
         return bool(self.line and (
                 self.line.reconciliation or self.line.payment_blocked))
+
+    @property
+    def stripe_is_covered(self):
+        "If not all of it is left of what it is for"
+        return self.stripe_is_settled
 
     def _stripe_may_confirm(self, state):
         if self.stripe_charge_again_at and self.stripe_is_covered:

@@ -5,7 +5,7 @@ import logging
 from .amount import from_stripe
 from .gateway import StripeFailure
 from .record_amount import stripe_amount
-from .state import PaymentState
+from .state import OPEN, PaymentState
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,9 @@ class PageMixin:
                     and self.stripe_refunded_amount
                     == self.stripe_captured_amount):
                 return 'refunded'
+            return 'closed'
+        elif self.stripe_is_settled and self.stripe_intent_status in {
+                None, *OPEN, 'requires_action'}:
             return 'closed'
         elif (self.stripe_waiting_for == 'transfer'
                 and self.stripe_intent_status == 'requires_action'):

@@ -113,8 +113,9 @@ class Routes(Router):
                         and not payment.stripe_checkout_needed):
                     # What is saved is being charged
                     return render_invoice(request, invoice, 'busy')
-            elif invoice.stripe_is_busy:
-                return render_invoice(request, invoice, 'busy')
+            elif payment := invoice.stripe_under_way:
+                if not payment.stripe_tells_payer:
+                    return render_invoice(request, invoice, 'busy')
             else:
                 payment = invoice.stripe_last_payment
         except (PaymentPaidError, PaymentPartlyPaidError):
@@ -126,7 +127,9 @@ class Routes(Router):
             logger.warning("page of %s: %s", invoice, e)
             return render_invoice(request, invoice, 'unavailable')
         if not (payment and payment.stripe_checkout_id):
-            return render_invoice(request, invoice, 'settled')
+            return render_invoice(
+                request, invoice,
+                'elsewhere' if invoice.stripe_is_due else 'settled')
         return Response(
             status=HTTPStatus.SEE_OTHER, headers={
                 'Location': urlsplit(payment.stripe_checkout_url).path,
@@ -217,7 +220,11 @@ def _find(pool, model, id):
 
 def _missing(request, pool, model, id):
     FormerAddress = pool.get('account.payment.stripe.former_address')
-    return render_missing(request, FormerAddress.find(model, id))
+    former = FormerAddress.find(id)
+    if former and former.__name__ != model and not former.stripe_lines_online:
+        # The payment of an invoice was withdrawn
+        return render_invoice(request, former, 'settled')
+    return render_missing(request, former)
 
 
 def _receive_webhook(request, pool, identifier, event=None):

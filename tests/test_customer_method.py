@@ -279,6 +279,57 @@ class MethodTestCase(StripeTestCase):
             Customer.stripe_announce()
             self.assertTrue(Customer(self.customer).stripe_to_mail)
 
+    def announce(self):
+        with self.transaction():
+            pool = Pool()
+            Account, Customer = pool.get(ACCOUNT), pool.get(CUSTOMER)
+            Account.write([Account(self.account)], {
+                    'expiry_notice': dt.timedelta(days=10000)})
+        with self.transaction():
+            Customer.stripe_announce()
+        with self.transaction():
+            customer = Customer(self.customer)
+            return customer.stripe_announced, bool(customer.stripe_to_mail)
+
+    def test_announced_to_nobody(self):
+        "Test it is announced once there is an address, and a party"
+        self.choose()
+        with self.transaction():
+            Party = Pool().get('party.party')
+            party = Party(self.party)
+            mechanism, = party.contact_mechanisms
+            mechanism.active = False
+            mechanism.save()
+        self.assertEqual(self.announce(), (None, False))
+        with self.transaction():
+            Mechanism = Pool().get('party.contact_mechanism')
+            Mechanism.write([Mechanism(mechanism.id)], {'active': True})
+            Party.write([Party(self.party)], {'active': False})
+        self.assertEqual(self.announce(), (None, False))
+        with self.transaction():
+            Party.write([Party(self.party)], {'active': True})
+        announced, to_mail = self.announce()
+        self.assertTrue(announced)
+        self.assertTrue(to_mail)
+
+    def test_announced_is_replaced(self):
+        "Test what is saved after it was announced is the default"
+        self.choose()
+        mastercard = self.client.payment_methods.attach(
+            'pm_card_mastercard', customer=self.stripe_id).to_dict()
+        for announced in [False, True]:
+            if announced:
+                self.announce()
+            with self.transaction():
+                Customer = Pool().get(CUSTOMER)
+                customer, = Customer.stripe_lock([self.customer])
+                customer.stripe_keep_default(mastercard)
+            with self.transaction():
+                default = Customer(self.customer).stripe_default_method
+                self.assertEqual(
+                    default.stripe_payment_method_id,
+                    mastercard['id'] if announced else self.method)
+
     def test_copy(self):
         "Test a copy has none of them"
         self.choose()
