@@ -19,6 +19,8 @@ from .account_alert import AlertMixin
 from .account_check import CheckMixin
 from .account_compare import CompareMixin
 from .account_connect import ConnectMixin
+from .account_endpoint import EndpointMixin
+from .account_find import FindMixin
 from .account_keys import KeysMixin
 from .account_page import PageMixin
 from .account_place import PlaceMixin
@@ -43,8 +45,8 @@ logger = logging.getLogger(__name__)
 
 
 class Account(
-        WebhookMixin, ConnectMixin, CheckMixin, KeysMixin, PlaceMixin,
-        PageMixin, CompareMixin, AlertMixin,
+        WebhookMixin, ConnectMixin, EndpointMixin, CheckMixin, FindMixin,
+        KeysMixin, PlaceMixin, PageMixin, CompareMixin, AlertMixin,
         ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.account'
 

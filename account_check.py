@@ -1,29 +1,22 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import datetime as dt
+import json
 import logging
-from urllib.parse import urlsplit
 
-from trytond import config
+from sql import Column, Null
+
 from trytond.i18n import gettext
 from trytond.model import ModelSQL, ModelView, fields
 from trytond.pool import Pool
 from trytond.pyson import Eval, If
+from trytond.transaction import Transaction
 
 from .attempt import attempt
-from .connect import connect
-from .connection import Finding, belongs, missing_permissions, register_domain
-from .convert import to_timestamp
-from .error import failure_message
-from .gateway import API_BASE, StripeFailure, StripeUnavailable
+from .convert import from_timestamp
+from .exceptions import StripeError
 from .shown_time import ShownTime
 
-# Stripe tells of events that it could not deliver
-DELIVERY = dt.timedelta(days=4)
-# Stripe counts what it is just delivering, of which the check makes some, too
-UNDER_WAY = dt.timedelta(minutes=10)
-# Cron reads the events more often
-PAUSE = dt.timedelta(hours=1)
 CHECKS = [
     ('place', "Database"),
     ('secret_key', "Secret Key"),
@@ -35,19 +28,23 @@ CHECKS = [
     ('delivery', "Delivery of Events"),
     ('events', "Failed Events"),
     ('cron', "Scheduled Actions"),
+    ('contact', "Contact"),
     ]
+# What is only looked at for a person
+ASKED = ['publishable_key', 'contact']
 STATES = [
     ('ok', "OK"),
     ('warning', "Warning"),
     ('error', "Error"),
     ]
+MODULE = 'account_payment_stripe.'
 
 logger = logging.getLogger(__name__)
 
 
 class Check(ModelSQL, ModelView):
     __name__ = 'account.payment.stripe.account.check'
-    _rec_name = 'message'
+    _rec_name = 'code'
 
     account = fields.Many2One(
         'account.payment.stripe.account', "Stripe Account", required=True,
@@ -55,7 +52,18 @@ class Check(ModelSQL, ModelView):
     name = fields.Selection(CHECKS, "Check", readonly=True, sort=False)
     state = fields.Selection(STATES, "State", readonly=True, sort=False)
     name_string = name.translated('name')
-    message = fields.Text("What to Do", readonly=True)
+    code = fields.Char(
+        "Code", readonly=True, strip=False,
+        states={
+            'invisible': True,
+            })
+    details = fields.Text(
+        "Details", readonly=True, strip=False,
+        states={
+            'invisible': True,
+            })
+    message = fields.Function(
+        fields.Text("What to Do"), 'get_message')
 
     @classmethod
     def __setup__(cls):
@@ -63,8 +71,27 @@ class Check(ModelSQL, ModelView):
         cls.__access__.add('account')
         cls._order = [('account', 'ASC'), ('id', 'ASC')]
 
+    @classmethod
+    def __register__(cls, module):
+        table_h = cls.__table_handler__(module)
+        table = cls.__table__()
+
+        super().__register__(module)
+
+        # A text in the language of who checked, it can be checked again
+        if table_h.column_exist('message'):
+            Transaction().connection.cursor().execute(*table.delete(
+                    where=Column(table, 'message') != Null))
+            table_h.drop_column('message')
+
     def get_rec_name(self, name):
         return self.name_string
+
+    def get_message(self, name):
+        if self.code:
+            values = json.loads(self.details or '{}')
+            return gettext(MODULE + 'msg_check_' + self.code, **{
+                    n: text_of(v) for n, v in values.items()})
 
     @classmethod
     def view_attributes(cls):
@@ -73,6 +100,29 @@ class Check(ModelSQL, ModelView):
                 If(Eval('state') == 'error', 'danger',
                     If(Eval('state') == 'warning', 'warning', 'success'))),
             ]
+
+
+def text_of(value):
+    """Return the text of a value of a Finding for who reads it
+
+    A list is of what a sentence names. A dictionary has
+    message: the id of a message of this module,
+    at: the seconds of Stripe of a time, or
+    lines: a list of texts, or of pairs that a colon parts.
+    """
+    if isinstance(value, list):
+        return ', '.join(map(text_of, value))
+    elif not isinstance(value, dict):
+        return value
+    elif 'message' in value:
+        return gettext(MODULE + value['message'])
+    elif 'at' in value:
+        Lang = Pool().get('ir.lang')
+        # Which says that it is in UTC
+        return '%s UTC' % Lang.get().strftime(from_timestamp(value['at']))
+    return '\n'.join(
+        ': '.join(map(text_of, v)) if isinstance(v, list) else text_of(v)
+        for v in value['lines'])
 
 
 class CheckMixin:
@@ -121,6 +171,12 @@ class CheckMixin:
         return super().copy(accounts, default=default)
 
     @classmethod
+    def _forget_checks(cls, accounts):
+        Check = Pool().get('account.payment.stripe.account.check')
+        Check.delete([c for a in accounts for c in a.checks])
+        cls.write([a for a in accounts if a.checked_at], {'checked_at': None})
+
+    @classmethod
     @ModelView.button
     def stripe_check_connection(cls, accounts):
         """Look whether the accounts are well connected, change nothing.
@@ -132,37 +188,57 @@ class CheckMixin:
 
     @classmethod
     def stripe_check_connections(cls):
-        """Look whether the accounts that were connected still are, and bring
-        their webhooks to what this version needs. For cron.
+        """Look whether the accounts that have a webhook still are connected,
+        and bring those that Tryton made to what this version needs. For cron.
 
         Commits account by account.
         """
-        for account in cls.search([('webhook_id', '!=', None)]):
-            id_ = account.id
+        table = cls.__table__()
+        for account in cls.search([
+                    ('id', 'in', table.select(
+                            table.id,
+                            # Secrets are not searched otherwise
+                            where=(table.webhook_identifier != Null)
+                            | (table.webhook_id != Null))),
+                    ]):
+            id_, repair = account.id, bool(account.webhook_id)
             try:
-                attempt(cls._check, id_, repair=True)
+                cls._check_alone(id_, repair=repair)
             except Exception:
                 # One account that fails must not stop the others
                 logger.exception("cannot check account %s", id_)
+
+    @classmethod
+    def _check_alone(cls, id_, **options):
+        "Check the account, and delete the webhooks that it needs no more"
+        # After what was made instead has been committed, its secret is lost
+        # otherwise
+        for webhook in attempt(cls._check, id_, **options):
+            try:
+                cls(id_)._delete_endpoint(webhook)
+            except StripeError as e:
+                # The next time it is found again
+                logger.warning("account %s: %s", id_, e.message)
 
     @classmethod
     def _check(cls, id_, repair=False, all_=False):
         """Look at everything and keep what was found.
 
         repair: if the webhook shall be made, or made as it should be.
-        all_: also what leaves something at Stripe, which is only done for a
-        person; what was found of it before is kept.
+        all_: also what is only done for a person, as it leaves something at
+        Stripe; what was found of it before is kept.
+        Return the ids of the webhooks that can be deleted at Stripe.
         """
         Check = Pool().get('account.payment.stripe.account.check')
         cls.lock([cls(id_)])
         account = cls(id_)
-        findings = {}
-        for finding in account._findings(repair, all_):
+        findings, superseded = {}, []
+        for finding in account._findings(repair, all_, superseded):
             findings[finding.name] = finding
         former = {c.name: c for c in account.checks}
         to_save, keep, failed = [], set(), []
         for name, _ in CHECKS:
-            if name == 'publishable_key' and not all_:
+            if name in ASKED and not all_:
                 keep.add(former.get(name))
             if finding := findings.get(name):
                 check = former.get(name) or Check(account=account, name=name)
@@ -170,9 +246,8 @@ class CheckMixin:
                         check.id and check.state == 'error'):
                     failed.append(name)
                 check.state = finding.state
-                check.message = finding.code and gettext(
-                    'account_payment_stripe.msg_check_' + finding.code,
-                    **finding.values)
+                check.code = finding.code
+                check.details = json.dumps(finding.values)
                 to_save.append(check)
                 keep.add(check)
         Check.save(to_save)
@@ -184,137 +259,4 @@ class CheckMixin:
             account.alert('msg_alert_check', checks=lambda: ', '.join(
                     str(c.name_string)
                     for c in Check.browse(to_save) if c.name in failed))
-
-    def _findings(self, repair, all_):
-        "Yield the Findings"
-        if self.is_elsewhere:
-            yield Finding(
-                'place', 'error', 'elsewhere', self._elsewhere_values)
-            return
-        elif self.is_live:
-            yield Finding('place', 'ok')
-        gateway = self.gateway
-        try:
-            missing = {}
-            if self.secret_key.startswith('rk_'):
-                missing = missing_permissions(gateway)
-            else:
-                gateway.events.list(limit=1)
-        except StripeUnavailable:
-            yield Finding('secret_key', 'warning', 'unavailable')
-            return
-        except StripeFailure as e:
-            yield Finding('secret_key', 'error', 'secret_key', {
-                    'error': e.message,
-                    })
-            return
-        yield Finding('secret_key', 'ok')
-        if missing:
-            yield Finding('permissions', 'error', 'permissions', {
-                    'missing': '\n'.join(
-                        '%s: %s' % (
-                            gettext('account_payment_stripe'
-                                '.msg_purpose_' + purpose), text)
-                        for purpose, text in missing.items()),
-                    })
-        else:
-            yield Finding('permissions', 'ok')
-        if all_:
-            yield self._find_publishable(gateway)
-        yield from self._find_webhook(gateway, repair, all_)
-        yield from self._find_host(gateway, repair)
-        yield from self._find_delivery(gateway)
-        yield self._find_events()
-        yield self._find_cron()
-
-    def _find_publishable(self, gateway):
-        public = connect(
-            self.publishable_key,
-            api_base=config.get(
-                'account_payment_stripe', 'api_base', default=API_BASE))
-        try:
-            if belongs(gateway, public):
-                return Finding('publishable_key', 'ok')
-        except StripeFailure as e:
-            return Finding('publishable_key', 'warning', 'unknown', {
-                    'error': e.message,
-                    })
-        return Finding('publishable_key', 'error', 'publishable_key')
-
-    def _find_host(self, gateway, repair):
-        if not self.webhook_identifier:
-            return
-        url = urlsplit(self._webhook_url)
-        if url.scheme != 'https':
-            yield Finding('https', 'error' if self.mode == 'live'
-                else 'warning', 'https', {'url': url.netloc})
-            return
-        yield Finding('https', 'ok')
-        try:
-            texts = register_domain(gateway, url.hostname, repair)
-        except StripeFailure as e:
-            texts = [failure_message(e)]
-        if texts:
-            yield Finding('wallets', 'warning', 'wallets', {
-                    'host': url.hostname, 'error': '\n'.join(texts)})
-        else:
-            yield Finding('wallets', 'ok')
-
-    def _find_delivery(self, gateway):
-        Event = Pool().get('account.payment.stripe.event')
-        if not self.webhook_id:
-            return
-        now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
-        created = {
-            'gte': to_timestamp(now - DELIVERY),
-            'lte': to_timestamp(now - UNDER_WAY),
-            }
-        try:
-            lost = [
-                e for types in Event.type_lists()
-                for e in gateway.events.list(
-                    types=types, delivery_success=False, limit=1,
-                    created=created)['data']]
-        except StripeFailure:
-            # The permissions tell
-            return
-        newest = Event.search([('account', '=', self.id)],
-            order=[('happened_at', 'DESC')], limit=1)
-        if lost:
-            yield Finding('delivery', 'warning', 'delivery_failed')
-        elif newest:
-            yield Finding('delivery', 'ok', 'delivery_last', {
-                    'date': _utc(newest[0].happened_at),
-                    })
-        else:
-            yield Finding('delivery', 'warning', 'delivery_none')
-
-    def _find_events(self):
-        Event = Pool().get('account.payment.stripe.event')
-        failed = Event.search([
-                ('account', '=', self.id),
-                ('state', '=', 'failed'),
-                ], count=True)
-        if failed:
-            return Finding(
-                'events', 'warning', 'events', {'number': failed})
-        return Finding('events', 'ok')
-
-    def _find_cron(self):
-        now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
-        if self.fetched_at and now - self.fetched_at <= PAUSE:
-            return Finding('cron', 'ok')
-        if not self.fetched_at:
-            # It runs each quarter of an hour
-            new = now - self.create_date <= PAUSE
-            return Finding(
-                'cron', 'warning' if new else 'error', 'cron_never')
-        return Finding('cron', 'error', 'cron', {
-                'date': _utc(self.fetched_at),
-                })
-
-
-def _utc(at):
-    "Return the text of the datetime, which says that it is in UTC"
-    Lang = Pool().get('ir.lang')
-    return '%s UTC' % Lang.get().strftime(at)
+        return superseded

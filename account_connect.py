@@ -11,11 +11,11 @@ from trytond.pyson import Eval
 from trytond.transaction import Transaction
 
 from .attempt import attempt
-from .connection import Finding, endpoints_of, is_same_url, problems_of
+from .connection import endpoints_of, is_public, is_same_host, wanted_url
 from .convert import new_key
-from .error import failure_message
+from .error import key_message
 from .exceptions import StripeError, StripeWebhookMovedWarning
-from .gateway import STRIPE_VERSION, StripeDenied, StripeFailure
+from .gateway import StripeFailure
 from .keys import key_mode
 from .secret import Secret
 
@@ -88,7 +88,7 @@ class ConnectMixin:
             attempt(lambda: cls._connect_place([id_]))
             # Stripe may post to it at once
             attempt(cls._ensure_identifier, id_)
-            attempt(cls._check, id_, repair=True, all_=True)
+            cls._check_alone(id_, repair=True, all_=True)
 
     @classmethod
     @ModelView.button
@@ -106,19 +106,16 @@ class ConnectMixin:
                 'webhook_signing_secret': None,
                 'webhook_former_id': None,
                 'webhook_former_secret': None,
-                'checks': [('delete', [
-                            c.id for a in accounts for c in a.checks])],
-                'checked_at': None,
                 })
+        cls._forget_checks(accounts)
 
     @classmethod
     def stripe_retire_webhook(cls, accounts):
         "Delete the former webhook, as an event came through the new one"
         for account in accounts:
-            if not account.webhook_former_id:
-                continue
             try:
-                account._delete_endpoint(account.webhook_former_id)
+                if account.webhook_former_id:
+                    account._delete_endpoint(account.webhook_former_id)
             except StripeError as e:
                 # The event must be answered, the next one comes
                 logger.warning("account %s: %s", account.id, e.message)
@@ -137,7 +134,7 @@ class ConnectMixin:
             raise StripeError(gettext(
                     'account_payment_stripe.msg_stripe_failure',
                     record=self.rec_name,
-                    error=failure_message(e))) from None
+                    error=key_message(e))) from None
 
     @classmethod
     def _ensure_identifier(cls, id_):
@@ -149,8 +146,11 @@ class ConnectMixin:
 
     @property
     def _is_host_known(self):
-        "If it is configured, and not only that of who asks"
-        return bool(config.get('web', 'hostname'))
+        """If it is configured, or the one at which a person asks. One inside
+        of the network says nothing of where Stripe reaches this server."""
+        request = Transaction().context.get('_request') or {}
+        return bool(config.get('web', 'hostname')) or is_public(
+            urlsplit('//' + (request.get('http_host') or '')).hostname)
 
     @property
     def _webhook_url(self):
@@ -163,7 +163,7 @@ class ConnectMixin:
         request = Transaction().context.get('_request') or {}
         asked = {
             'is_secure': request.get('is_secure') or self.mode == 'live'}
-        if not self._is_host_known and 'http_host' in request:
+        if not config.get('web', 'hostname') and request.get('http_host'):
             asked['http_host'] = request['http_host']
         with Transaction().set_context(_request=asked):
             return Router.url_for(
@@ -171,7 +171,8 @@ class ConnectMixin:
                 account=self.webhook_identifier)
 
     def _warn_moved(self):
-        "Warn if the webhook posts to another server, as of a copied database"
+        """Warn if Connect lets the webhook post to another server, as of a
+        copied database"""
         Warning = Pool().get('res.user.warning')
         if not self.webhook_id:
             return
@@ -181,105 +182,13 @@ class ConnectMixin:
             # The check shows what is wrong with it
             return
         for endpoint in endpoints:
-            if endpoint['id'] == self.webhook_id and not is_same_url(
-                    endpoint['url'], self._webhook_url, self._is_host_known):
+            url = endpoint['url']
+            if endpoint['id'] == self.webhook_id and not is_same_host(
+                    url, wanted_url(
+                        url, self._webhook_url, self._is_host_known)):
                 key = Warning.format('stripe_webhook_moved', [self])
                 if Warning.check(key):
                     raise StripeWebhookMovedWarning(key, gettext(
                             'account_payment_stripe.msg_stripe_webhook_moved',
                             account=self.rec_name,
-                            host=urlsplit(endpoint['url']).netloc))
-
-    def _find_webhook(self, gateway, repair, all_):
-        Event = Pool().get('account.payment.stripe.event')
-        types = list(Event.handlers())
-        if not self.webhook_identifier:
-            yield Finding('webhook', 'warning', 'webhook_none')
-            return
-        url, host = self._webhook_url, self._is_host_known
-        try:
-            endpoints = endpoints_of(gateway)
-            known = next(
-                (e for e in endpoints if e['id'] == self.webhook_id), None)
-            same = [
-                e for e in endpoints if is_same_url(e['url'], url, host)]
-            is_same = bool(known) and is_same_url(known['url'], url, host)
-            # Cron must not take it from the server that it posts to, nor
-            # make one for a host that only a request tells
-            if repair and (all_ or is_same):
-                known = self._repair_webhook(
-                    gateway, known, same, types,
-                    known['url'] if is_same else url)
-        except StripeDenied as e:
-            yield Finding('webhook', 'warning', 'webhook_manual', {
-                    'version': STRIPE_VERSION,
-                    'events': ', '.join(types),
-                    'error': e.message,
-                    })
-            return
-        except StripeFailure as e:
-            # Not everybody who sees the checks may see the URL
-            yield Finding('webhook', 'error', 'webhook_refused', {
-                    'error': failure_message(e).replace(url, '...'),
-                    })
-            return
-        known = known or next(iter(same), None)
-        if not known:
-            yield Finding('webhook', 'error', 'webhook_gone')
-        elif problems := problems_of(known, url, types, host):
-            yield Finding('webhook', 'error', 'webhook_wrong', {
-                    'problems': ', '.join(
-                        gettext('account_payment_stripe.msg_webhook_' + p)
-                        for p in problems),
-                    })
-        elif self.webhook_id != known['id'] or (
-                not self.webhook_signing_secret):
-            yield Finding('webhook', 'warning', 'webhook_foreign')
-        else:
-            yield Finding('webhook', 'ok')
-
-    def _repair_webhook(self, gateway, known, same, types, url):
-        """Return the dictionary of the webhook endpoint of the account, made
-        or changed as it should be.
-
-        A new version needs a new endpoint. The former one is kept until an
-        event has come through the new one, so that none is lost.
-        """
-        if not known and self.webhook_signing_secret:
-            # Somebody made it by hand: the secret of ours would be known
-            known = next(
-                (e for e in same
-                    if 'tryton_database' not in (e['metadata'] or {})), None)
-        former = None
-        if known and (
-                not self.webhook_signing_secret
-                or known['api_version'] != STRIPE_VERSION):
-            former, known = known, None
-        if not known:
-            known = gateway.webhook_endpoints.create(
-                url=url,
-                enabled_events=types,
-                api_version=STRIPE_VERSION,
-                description="Tryton",
-                metadata={
-                    'tryton_database': Transaction().database.name,
-                    'tryton_record': str(self),
-                    })
-            if former and self.webhook_signing_secret:
-                self.webhook_former_id = former['id']
-                self.webhook_former_secret = self.webhook_signing_secret
-            elif former:
-                # Nothing could be made of its signatures
-                gateway.webhook_endpoints.delete(former['id'])
-            self.webhook_signing_secret = known['secret']
-        elif problems_of(known, url, types, self._is_host_known):
-            known = gateway.webhook_endpoints.update(
-                known['id'], url=url, enabled_events=types, disabled=False)
-        self.webhook_id = known['id']
-        self.save()
-        # There must never be two endpoints for one URL
-        kept = {self.webhook_id, self.webhook_former_id}
-        for other in same:
-            if other['id'] not in kept and other is not former:
-                gateway.webhook_endpoints.delete(other['id'])
-        return known
+                            host=urlsplit(url).netloc))

@@ -9,7 +9,7 @@ from trytond.transaction import without_check_access
 
 from .event_fetch import UNKNOWN_EVENT
 from .exceptions import StripeKeyError, StripeKeyModifiedWarning
-from .keys import PUBLISHABLE, is_plain, is_secret, key_mode
+from .keys import PUBLISHABLE, SIGNING, is_plain, is_secret, key_mode
 
 KEYS = ['secret_key', 'publishable_key']
 TYPED = [*KEYS, 'webhook_signing_secret']
@@ -60,6 +60,9 @@ class KeysMixin:
             fail('publishable')
         if secret and not is_secret(secret):
             fail('secret')
+        signing = typed['webhook_signing_secret']
+        if signing and not signing.startswith(SIGNING):
+            fail('signing')
         for name, key in typed.items():
             if key and not is_plain(key):
                 wrong = next(c for c in key if not is_plain(c))
@@ -89,6 +92,10 @@ class KeysMixin:
     @classmethod
     def on_modification(cls, mode, accounts, field_names=None):
         super().on_modification(mode, accounts, field_names=field_names)
+        if mode == 'write' and not field_names.isdisjoint(KEYS):
+            # What was found is of the former keys
+            with without_check_access():
+                cls._forget_checks(accounts)
         if mode == 'write' and 'secret_key' in field_names:
             cls.write([a for a in accounts if a.error_message], {
                     'error_message': None,

@@ -4,6 +4,7 @@
 
 Knows no Tryton model.
 """
+import ipaddress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,8 +12,9 @@ from .gateway import STRIPE_VERSION, StripeDenied, StripeRefused
 from .listing import listed
 
 __all__ = [
-    'Finding', 'PROBES', 'belongs', 'endpoints_of', 'is_same_url',
-    'missing_permissions', 'problems_of', 'register_domain']
+    'Finding', 'LEDGER', 'PROBES', 'SOURCES', 'belongs', 'endpoints_of',
+    'is_public', 'is_same_host', 'is_same_url', 'is_too_many',
+    'missing_permissions', 'problems_of', 'register_domain', 'wanted_url']
 
 # An id that Stripe never gives: what is asked of it is refused, after it was
 # looked at whether the key may ask
@@ -35,6 +37,27 @@ PROBES = [
     ('dispute', 'disputes.list', [], {'limit': 1}),
     ('webhook', 'webhook_endpoints.update', ['we_' + _NONE], {}),
     ]
+# And to fetch Stripe's balance
+LEDGER = [
+    ('ledger', 'balance.retrieve', [], {}),
+    ('ledger', 'balance_transactions.list', [], {'limit': 1}),
+    ('ledger', 'payouts.list', [], {'limit': 1}),
+    ]
+# And if a customer still has saved sources
+SOURCES = [
+    ('source', 'customers.payment_sources.list', ['cus_' + _NONE], {
+            'limit': 1,
+            }),
+    ]
+# The endpoints that an account can have
+# https://docs.stripe.com/webhooks#register-your-endpoint
+MAX_ENDPOINTS = 16
+# The ends of the names that only exist inside of a network
+# https://www.iana.org/assignments/special-use-domain-names
+_PRIVATE = tuple('.' + n for n in [
+        'home.arpa', 'internal', 'invalid', 'lan', 'local', 'localdomain',
+        'localhost', 'test'])
+_PORTS = {'http': 80, 'https': 443}
 # The wallets that want the domain to be registered
 # https://docs.stripe.com/payments/payment-methods/pmd-registration
 WALLETS = ['apple_pay', 'google_pay', 'link', 'paypal']
@@ -46,7 +69,7 @@ class Finding(NamedTuple):
     name: what was looked at.
     state: 'ok', 'warning' if it goes on without, or 'error'.
     code: which message tells it, None if there is nothing to tell.
-    values: what the message is filled with.
+    values: what the message is filled with, as account_check.py renders it.
     """
     name: str
     state: str
@@ -60,13 +83,14 @@ def _operation(gateway, name):
     return gateway
 
 
-def missing_permissions(gateway):
+def missing_permissions(gateway, probes=PROBES):
     """Return what the key lacks the permission for, with Stripe's text.
 
+    probes: what it must be allowed to.
     Raises StripeFailure if the key is refused or Stripe does not answer.
     """
     missing = {}
-    for purpose, name, ids, params in PROBES:
+    for purpose, name, ids, params in probes:
         try:
             _operation(gateway, name)(*ids, **params)
         except StripeRefused:
@@ -106,15 +130,60 @@ def endpoints_of(gateway):
     return list(listed(gateway.webhook_endpoints.list))
 
 
+def is_too_many(failure, endpoints):
+    "Return if what Stripe refused is another endpoint beside these"
+    return failure.operation == 'webhook_endpoints.create' and (
+        'maximum' in failure.message.lower()
+        # In case it says it in other words
+        or len(endpoints) >= MAX_ENDPOINTS and failure.param != 'url')
+
+
+def is_public(host):
+    "Return if the host, without a port, can be one that Stripe reaches"
+    host = (host or '').rstrip('.').lower()
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return '.' in host and not host.endswith(_PRIVATE)
+
+
+def is_same_host(first, second):
+    "Return if both URLs are of the same host and port"
+    return _host_of(first) == _host_of(second)
+
+
+def _host_of(url):
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        return parts.netloc
+    return parts.hostname, None if port == _PORTS.get(parts.scheme) else port
+
+
 def is_same_url(first, second, host=True):
     """Return if both lead to the same webhook.
 
-    host: if the host has to be the same too. The scheme has not: who asks
-    without a request does not know it.
+    host: if the host has to be the same too. The scheme has not: both lead
+    there.
     """
-    first, second = urlsplit(first), urlsplit(second)
-    return first.path == second.path and (
-        not host or first.netloc == second.netloc)
+    return urlsplit(first).path == urlsplit(second).path and (
+        not host or is_same_host(first, second))
+
+
+def wanted_url(current, url, host=True):
+    """Return where the endpoint of the current URL should post to.
+
+    It stays unless what is known of the URL is otherwise: the path, https, and
+    the host if it is known. That it is not https says nothing: who asks
+    without a request, or from inside of the network, does not know it.
+    """
+    if not is_same_url(current, url, host):
+        return url
+    current = urlsplit(current)
+    if urlsplit(url).scheme == 'https' and current.scheme != 'https':
+        current = current._replace(scheme='https')
+    return current.geturl()
 
 
 def problems_of(endpoint, url, types, host=True):
@@ -126,7 +195,7 @@ def problems_of(endpoint, url, types, host=True):
     host: if the host of the URL is known.
     """
     problems = []
-    if not is_same_url(endpoint['url'], url, host):
+    if wanted_url(endpoint['url'], url, host) != endpoint['url']:
         problems.append('url')
     if endpoint['status'] != 'enabled':
         problems.append('disabled')

@@ -23,6 +23,13 @@ def failure_message(failure):
     return failure.message
 
 
+def key_message(failure):
+    "Return the same for who administers the key: Stripe names what it lacks"
+    if isinstance(failure, StripeDenied):
+        return failure.message
+    return failure_message(failure)
+
+
 def error_message(error):
     "Return the text that a person can understand about the exception"
     if isinstance(error, UserError):

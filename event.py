@@ -53,6 +53,9 @@ class Event(FetchMixin, ReceiveMixin, ModelSQL, ModelView):
         states={
             'invisible': ~Eval('error_message'),
             })
+    by_webhook = fields.Boolean(
+        "By Webhook", readonly=True,
+        help="Stripe has posted it, before it was read.")
     tries = fields.Integer("Tries", readonly=True)
     try_at = fields.DateTime(
         "Next Try", readonly=True,

@@ -33,11 +33,12 @@ class ReceiveMixin:
     __slots__ = ()
 
     @classmethod
-    def receive(cls, account, event, known=None):
+    def receive(cls, account, event, known=None, by_webhook=False):
         """Apply the event if it has not been.
 
         event: the dictionary of a Stripe event.
         known: what search_known returned of it and others, None: search.
+        by_webhook: if it was posted.
         Return the list of the records on which it is applied, True if it was
         earlier, and None if it is of no interest.
         Raises what prevents to apply it.
@@ -59,6 +60,8 @@ class ReceiveMixin:
             record = known[event['id']] = cls.new(account, event)
         if isinstance(records, list):
             record.record = str(records[0])
+        if by_webhook:
+            record.by_webhook = True
         record.state = 'applied'
         record.error_message = None
         record.try_at = None
@@ -153,13 +156,15 @@ class ReceiveMixin:
             type=event['type'],
             happened_at=from_timestamp(event['created']),
             object_id=object_id_of(event),
+            by_webhook=False,
             tries=0)
 
     @classmethod
-    def receive_alone(cls, account, event, after=None):
+    def receive_alone(cls, account, event, after=None, by_webhook=False):
         """Apply the event in transactions of its own.
 
         after: called in the transaction that ends it.
+        by_webhook: if it was posted.
         Return the same as receive or False if it failed, then the event is
         kept with its error.
         Commits, after a roll back of what the transaction holds.
@@ -169,13 +174,13 @@ class ReceiveMixin:
             return
 
         def receive():
-            result = cls.receive(account, event)
+            result = cls.receive(account, event, by_webhook=by_webhook)
             if after and result is not None:
                 after(event)
             return result
 
         def fail(error):
-            cls.keep_failed(account, event, error)
+            cls.keep_failed(account, event, error, by_webhook)
             if after:
                 after(event)
         try:
@@ -196,12 +201,13 @@ class ReceiveMixin:
         return False
 
     @classmethod
-    def keep_failed(cls, account, event, error):
+    def keep_failed(cls, account, event, error, by_webhook=False):
         """Keep the event to try it again later, and say on what it is about
         that it could not be applied.
 
         error: a StripeFailure is about the way to Stripe and not about what
         Stripe said, so that it is only shown on the event.
+        by_webhook: if it was posted.
         """
         records = cls.search([
                 ('account', '=', account.id),
@@ -210,6 +216,8 @@ class ReceiveMixin:
         record = records[0] if records else cls.new(account, event)
         if record.id and record.state == 'applied':
             return
+        if by_webhook:
+            record.by_webhook = True
         record.state = 'failed'
         record.tries += 1
         record.try_at = dt.datetime.now() + next_pause(

@@ -9,6 +9,7 @@ import re
 # https://docs.stripe.com/keys
 PUBLISHABLE = 'pk_'
 SECRET = ('sk_', 'rk_')
+SIGNING = 'whsec_'
 _PLAIN = re.compile('[!-~]+')
 _MODE = re.compile('(?:pk|sk|rk)_(?:org_)?(test|live)_')
 

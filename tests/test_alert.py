@@ -21,7 +21,8 @@ class AlertTestCase(StripeTestCase):
             ModelData = pool.get('ir.model.data')
             User = pool.get('res.user')
             Notification = pool.get('res.notification')
-            Notification.delete(Notification.search([]))
+            if notifications := Notification.search([]):
+                Notification.delete(notifications)
             admin = ModelData.get_id('account', 'group_account_admin')
             german, = Lang.search([('code', '=', 'de')])
             Lang.write([german], {'translatable': True})

@@ -1,58 +1,20 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """How an account is connected to Stripe, and what is found out about it."""
-import datetime as dt
-import json
-from unittest.mock import patch
 from urllib.parse import urlsplit
-
-from werkzeug.test import Client
 
 from trytond.modules.account_payment_stripe.event_handlers import HANDLERS
 from trytond.modules.account_payment_stripe.exceptions import (
     StripeWebhookMovedWarning)
 from trytond.modules.account_payment_stripe.gateway import STRIPE_VERSION
-from trytond.modules.account_payment_stripe.tests.simulator.webhooks import (
-    signature)
 from trytond.pool import Pool
-from trytond.protocols.wrappers import Response
-from trytond.tests.test_tryton import DB_NAME
-from trytond.wsgi import app
 
-from .case import StripeTestCase
-
-UNDER_WAY = 'trytond.modules.account_payment_stripe.account_check.UNDER_WAY'
-HOST = {'is_secure': True, 'http_host': 'shop.example.com'}
+from . import connect_case as case
+from .connect_case import HOST
 
 
-class ConnectTestCase(StripeTestCase):
+class ConnectTestCase(case.ConnectTestCase):
     "Test connecting"
-
-    def endpoints(self):
-        return list(self.world.objects('webhook_endpoint').values())
-
-    def press(self, button, host=HOST, **values):
-        with self.transaction(_request=host):
-            Account = Pool().get('account.payment.stripe.account')
-            if values:
-                Account.write([Account(self.account)], values)
-            getattr(Account, button)([Account(self.account)])
-
-    def cron(self):
-        with self.transaction(user=0):
-            Account = Pool().get('account.payment.stripe.account')
-            Account.stripe_check_connections()
-
-    def read(self):
-        "Return the account and its checks: state and message by name"
-        Account = Pool().get('account.payment.stripe.account')
-        account = Account(self.account)
-        return account, {c.name: (c.state, c.message) for c in account.checks}
-
-    def states(self):
-        with self.transaction():
-            _, checks = self.read()
-            return {n: s for n, (s, _) in checks.items()}
 
     def test_connect(self):
         "Test one button makes the webhook and registers the host"
@@ -75,7 +37,7 @@ class ConnectTestCase(StripeTestCase):
                     'secret_key': 'ok', 'publishable_key': 'ok',
                     'permissions': 'ok', 'webhook': 'ok', 'https': 'ok',
                     'wallets': 'ok', 'delivery': 'warning', 'events': 'ok',
-                    'cron': 'warning'})
+                    'cron': 'warning', 'contact': 'ok'})
             self.assertEqual(account.check_state, 'warning')
         domain, = self.world.objects('payment_method_domain').values()
         self.assertEqual(domain['domain_name'], HOST['http_host'])
@@ -99,24 +61,12 @@ class ConnectTestCase(StripeTestCase):
         self.press('stripe_check_connection')
         self.assertEqual(set(self.states().values()), {'ok'})
         # Nobody answers at this host
-        with patch(UNDER_WAY, -dt.timedelta(minutes=1)):
+        self.pay()
+        with self.later():
             self.press('stripe_check_connection')
         states = self.states()
         self.assertEqual(states.pop('delivery'), 'warning')
         self.assertEqual(set(states.values()), {'ok'})
-
-    def post(self, type_, secret, status=204):
-        "Post the newest event of the type, signed with the secret"
-        event = self.payload(type_)
-        body = json.dumps(event).encode()
-        with self.transaction():
-            account, _ = self.read()
-            path = '/%s/r/account_payment_stripe/webhook/%s' % (
-                DB_NAME, account.webhook_identifier)
-        response = Client(app, Response).post(path, data=body, headers={
-                'Stripe-Signature': signature(
-                    int(self.world.clock.now()), body, secret)})
-        self.assertEqual(response.status_code, status)
 
     def test_check_changes_nothing(self):
         "Test only Connect makes something that stays"
@@ -298,21 +248,15 @@ class ConnectTestCase(StripeTestCase):
         "Test a copy on another host does not take the webhook silently"
         self.press('stripe_connect')
         endpoint, = self.endpoints()
-        with self.transaction():
-            # As if the host were configured
-            Account = Pool().get('account.payment.stripe.account')
-            known = Account._is_host_known
-        try:
-            Account._is_host_known = True
-            with self.assertRaises(StripeWebhookMovedWarning):
-                self.press('stripe_connect')
-            self.press('stripe_check_connection')
-            self.assertEqual(self.states()['webhook'], 'error')
-            # Nor does cron
-            self.cron()
-            self.assertEqual(self.states()['webhook'], 'error')
-        finally:
-            Account._is_host_known = known
+        self.configure('copy.example.com')
+        self.server('copy.example.com', 'True')
+        with self.assertRaises(StripeWebhookMovedWarning):
+            self.press('stripe_connect')
+        self.press('stripe_check_connection')
+        self.assertEqual(self.states()['webhook'], 'error')
+        # Nor does cron
+        self.cron()
+        self.assertEqual(self.states()['webhook'], 'error')
         self.assertEqual(self.endpoints(), [endpoint])
 
     def test_cron_keeps_url(self):
@@ -330,6 +274,7 @@ class ConnectTestCase(StripeTestCase):
 
     def test_without_https(self):
         "Test that a server without https cannot be reached is said"
+        self.server('localhost', '')
         self.press('stripe_connect', host={'http_host': 'localhost:8000'})
         states = self.states()
         self.assertEqual(states['https'], 'warning')

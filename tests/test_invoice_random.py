@@ -36,8 +36,8 @@ LENGTH = 14
 # Steps and their weights
 STEPS = {
     'link': 5, 'bank': 5, 'pay': 3, 'reload': 3, 'part': 2, 'cron': 2,
-    'up': 2, 'down': 2, 'demand': 2, 'process': 1, 'draft': 1, 'decline': 1, 'settle': 1,
-    'block': 1, 'unblock': 1, 'forget': 1, 'address': 1}
+    'up': 2, 'down': 2, 'demand': 2, 'process': 1, 'draft': 1, 'decline': 1,
+    'settle': 1, 'block': 1, 'unblock': 1, 'forget': 1, 'address': 1}
 OPEN = {'requires_payment_method', 'requires_confirmation'}
 DECLINED = '4000000000000002'
 

@@ -120,6 +120,28 @@ class KeysTestCase(StripeTestCase):
         with self.assertRaises(StripeKeyError) as cm:
             self.write({'webhook_signing_secret': 'whsec_x\u200b'}, True)
         self.assertIn("ZERO WIDTH SPACE", str(cm.exception))
+        for secret in ['sk_test_' + CODE, 'we_' + CODE, CODE]:
+            with self.subTest(secret):
+                with self.assertRaises(StripeKeyError) as cm:
+                    self.write({'webhook_signing_secret': secret}, True)
+                self.assertIn('"whsec_"', str(cm.exception))
+                self.assertNotIn(CODE, str(cm.exception))
+
+    def test_signing_secret_earlier(self):
+        "One of an earlier version stops no run, but who edits is told"
+        with self.transaction():
+            table = Pool().get(ACCOUNT).__table__()
+            Transaction().connection.cursor().execute(*table.update(
+                    [table.webhook_signing_secret], ['nonsense'],
+                    where=table.id == self.account))
+        with self.assertRaises(StripeKeyError):
+            self.write({'name': "Renamed"}, True)
+        with self.transaction():
+            Account = Pool().get(ACCOUNT)
+            Account.fetch_events([Account(self.account)])
+            Account.stripe_check_connection([Account(self.account)])
+            Account.stripe_connect([Account(self.account)])
+        self.write({'name': "Renamed"}, True)
 
     def test_one(self):
         "One key is compared with the other that is stored"

@@ -20,7 +20,7 @@ PERMISSIONS = dict(
     sources='write', webhook_endpoints='write')
 GREEN = dict.fromkeys([
         'secret_key', 'publishable_key', 'permissions', 'webhook', 'https',
-        'delivery', 'cron'], 'ok')
+        'delivery', 'events', 'cron', 'contact'], 'ok')
 # The server of the demo has no certificate
 WITHOUT_HTTPS = GREEN | {'https': 'warning'}
 
@@ -36,6 +36,8 @@ class ConnectStory(Teller):
                 "Stripe itself cannot post to this machine: only the "
                 "simulator tells it")
             return
+        account.contact = "shop@example.com"
+        account.save()
         self.step("The two keys are entered, they are of the test mode",
             account, mode='test', check_state=None, webhook_endpoint='')
         account.click('stripe_connect')

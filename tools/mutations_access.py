@@ -5,6 +5,7 @@ from mutations_payment import TESTS
 
 TESTS = TESTS + [
     'test_alert.AlertTestCase',
+    'test_endpoint.EndpointTestCase',
     'test_migration.MigrationTestCase',
     'test_place.OtherTestCase',
     'test_place.PlaceTestCase',
@@ -78,6 +79,17 @@ MUTATIONS = {
                 "            return (gettext(")],
         ['KeysTestCase.test_wrong', 'KeysTestCase.test_earlier',
             'KeysTestCase.test_one']),
+    'guess of which webhook the secret is': ('account_endpoint.py', [
+            ("secret and len(others) == 1:", "secret and others:")],
+        ['EndpointTestCase.test_several_by_hand']),
+    'believe strangers about signatures': ('account_webhook.py', [
+            ("        except StripeFailure:\n            return False",
+                "        except StripeFailure:\n            return True")],
+        ['EndpointTestCase.test_strangers']),
+    'take the webhook of another server': ('account_connect.py', [
+            ("                if Warning.check(key):",
+                "                if False:")],
+        ['EndpointTestCase.test_moved_without_hostname']),
     'send any key': ('gateway.py', [
             ("self.sendable = is_plain(key)", "self.sendable = True")],
         ['KeysTestCase.test_unsendable']),

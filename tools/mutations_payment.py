@@ -199,7 +199,8 @@ MUTATIONS = {
                 "        return True")],
         ['test_event_that_fails']),
     'move on without keeping what fails': ('event_receive.py', [
-            ("            cls.keep_failed(account, event, error)\n"
+            ("            cls.keep_failed(account, event, error, "
+                "by_webhook)\n"
                 "            if after:", "            if after:")],
         ['test_event_that_fails']),
     'never read undelivered events': ('event_fetch.py', [

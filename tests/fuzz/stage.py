@@ -27,6 +27,7 @@ TABLES = [
     'account_payment', 'account_payment_stripe_customer',
     'account_payment_stripe_refund', 'account_payment_stripe_account',
     'account_payment_stripe_event']
+HINTS = {'webhook_refused', 'webhook_refused_at'}
 # A single one takes some milliseconds of CPU, and machines may stand still
 SECONDS = 5
 HANGS = 60
@@ -111,8 +112,12 @@ class FuzzTestCase(StripeTestCase):
             for name in TABLES:
                 cursor.execute(*Table(name).select())
                 names = [d[0] for d in cursor.description]
+                # That a signature was refused is a hint for who checks
                 result[name] = sorted((
-                        tuple(zip(names, r)) for r in cursor.fetchall()),
+                        tuple(
+                            (n, v) for n, v in zip(names, r)
+                            if n not in HINTS)
+                        for r in cursor.fetchall()),
                     key=lambda r: dict(r)['id'])
         return result
 
