@@ -81,6 +81,29 @@ class DeskTestCase(StripeTestCase):
                             },
                         }), 'form')
 
+    def test_add_card(self):
+        "Test a card is added to the customer that Process takes"
+        with self.transaction():
+            Customer = Pool().get('account.payment.stripe.customer')
+            customers = [self.create_customer()[0] for _ in range(2)]
+            party = customers[0].party
+        with self.transaction():
+            Wizard = Pool().get(
+                'account.payment.stripe.party_add_card', type='wizard')
+            session, _, _ = Wizard.create()
+            with Transaction().set_context(
+                    active_model='party.party', active_id=party.id,
+                    active_ids=[party.id]):
+                result = Wizard.execute(session, {
+                        'ask': {'stripe_account': self.account},
+                        }, 'open_')
+            (_, data), = result['actions']
+            payment = self.create_payment()
+            Pool().get(PAYMENT).process([payment], self.group)
+            self.assertEqual(
+                data['res_id'], [self.reload(payment).stripe_customer.id])
+            self.assertIn(Customer(*data['res_id']), customers)
+
     def test_waiting_for_payer(self):
         "Test the payments that payers were asked for are in one list"
         processing = self.charged(stripe_capture=False)
