@@ -135,7 +135,10 @@ class BesidesTestCase(StripeTestCase):
             StripeURLError)
         for url in [
                 'www.example.com', 'javascript:alert(1)', 'https://',
-                'http://[', 'mailto:a@example.com', 'data:text/html,x']:
+                'http://[', 'mailto:a@example.com', 'data:text/html,x',
+                'https://exa mple.com', 'https://example.com/a b',
+                'https://example.com/\u00a0a', 'https://exam\u200bple.com',
+                'https://example.com/\x07a', 'https://exam\x7fple.com']:
             for name in ['website', 'terms_url']:
                 with self.subTest(url), self.transaction():
                     Account = Pool().get('account.payment.stripe.account')
