@@ -17,7 +17,7 @@ class WaitingMixin:
     __slots__ = ()
 
     stripe_awaited = fields.Function(
-        fields.Boolean("Waits for Payer"),
+        fields.Boolean("Waiting for Payer"),
         'get_stripe_awaited', searcher='search_stripe_awaited')
 
     @classmethod
