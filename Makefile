@@ -9,8 +9,10 @@ N ?= 200
 .PHONY: demo test simulator lint versions faults mutations fuzz bench doc \
 	clean
 
+# A shell would die of Ctrl-C too, of which make would complain
 demo: $(VENV)/installed
-	@ONCE=$(ONCE) PORT=$(if $(filter file,$(origin PORT)),,$(PORT)) \
+	@exec env ONCE=$(ONCE) \
+		PORT=$(if $(filter file,$(origin PORT)),,$(PORT)) \
 		$(BIN)/python tools/demo.py $(STORY)
 
 test: $(VENV)/installed

@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 from trytond.model.exceptions import AccessError
+from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 
@@ -18,3 +19,9 @@ def is_readable(record, *names):
     except AccessError:
         return False
     return True
+
+
+def may_read(name):
+    "Return if the user may read the model, if access is checked at all"
+    return not Transaction().check_access or Pool().get(
+        'ir.model.access').check(name, 'read', raise_exception=False)

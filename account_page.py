@@ -78,6 +78,9 @@ class PageMixin:
 
 def is_url(url):
     "Return if the URL is one of a page"
+    # Python leaves some of them out, browsers leave out or encode others
+    if ' ' in url or not url.isprintable():
+        return False
     try:
         parts = urlsplit(url)
     except ValueError:

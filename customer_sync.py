@@ -16,7 +16,7 @@ from .gateway import StripeFailure, StripeKeyReused, StripeRefused
 from .party import PartyChanges
 from .policy import Meaning
 from .run import Run
-from .sources import read_owner, read_saved
+from .sources import read_saved
 
 # How long a customer waits for the records that use the same at Stripe
 PAUSE = dt.timedelta(days=1)
@@ -185,16 +185,15 @@ class SyncMixin:
         party = {k: v for k, v in params.items() if k != 'metadata'}
         params = {'metadata': params['metadata']}
         sent = cls._digest(customer.stripe_party_params)
-        created = refused = None
+        created = refused = saved = None
         method = customer.stripe_payment_method_id
         if method:
             params['payment_method'] = method
             # Of a former creation whose answer was lost
-            owner = yield Call(
-                gateway.payment_methods.retrieve, gateway, method,
-                func=read_owner)
-            if owner:
-                created = yield Call(gateway.customers.retrieve, owner)
+            saved = yield Call(gateway.payment_methods.retrieve, method)
+            if saved['customer']:
+                created = yield Call(
+                    gateway.customers.retrieve, saved['customer'])
                 sent = None
         elif customer.stripe_token:
             params['source'] = customer.stripe_token
@@ -220,10 +219,13 @@ class SyncMixin:
         customer.stripe_sent = sent
         customer.stripe_store(**customer.stripe_error_values(refused))
         customer.save()
+        if saved:
+            customer.stripe_keep_default(saved)
         return refused
 
     @classmethod
     def _find_identical(cls, job):
+        "Keep what the customer has saved, and return it, None if unknown"
         customers = job.gateway.customers
         customer_id = job.record.stripe_usable_id
         if not customer_id:
@@ -236,6 +238,7 @@ class SyncMixin:
             # A user can still look for them with the button
             return
         job.record.stripe_keep_saved(saved)
+        return saved
 
     @classmethod
     def _create_one(cls, job):
@@ -252,7 +255,10 @@ class SyncMixin:
             job.record.stripe_payment_method_id = method['id']
             job.record.save()
         yield from cls._create(job)
-        yield from cls._find_identical(job)
+        saved = (yield from cls._find_identical(job)) or []
+        if len(saved) == 1 and saved[0]['object'] in {'card', 'source'}:
+            # Of another token. A bank account has yet to be verified
+            job.record.stripe_keep_default(saved[0])
 
     @classmethod
     def _delete_one(cls, job):

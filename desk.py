@@ -105,20 +105,21 @@ class AddCard(Wizard):
         return 'open_'
 
     def do_open_(self, action):
-        Customer = Pool().get('account.payment.stripe.customer')
+        pool = Pool()
+        Customer = pool.get('account.payment.stripe.customer')
+        Payment = pool.get('account.payment')
         account = self.ask.stripe_account
-        customers = Customer.search([
-                ('party', '=', self.record.id),
-                ('stripe_account', '=', account.id),
-                ])
         # The one that is charged
-        customers = ([c for c in customers if c.stripe_usable_id]
-            or customers
-            or Customer.create([{
+        customer = Payment.stripe_customer_of(self.record, account)
+        if not customer:
+            customers = Customer.search([
+                    ('party', '=', self.record.id),
+                    ('stripe_account', '=', account.id),
+                    ], order=[('id', 'DESC')], limit=1)
+            customer, = customers or Customer.create([{
                         'party': self.record.id,
                         'stripe_account': account.id,
-                        }]))
-        customer = max(customers, key=lambda c: c.id)
+                        }])
         Customer.stripe_checkout([customer])
         action['views'].reverse()
         return action, {'res_id': [customer.id]}

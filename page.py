@@ -91,8 +91,14 @@ def render_missing(request, former):
         **dict.fromkeys(['amount', 'company', 'contact', 'logo', 'terms_url']),
         }
     if former:
-        page['company'] = former.stripe_payee
-        page['contact'] = former.stripe_contact
+        account = former.stripe_own_account
+        # The logo has the newer address
+        page.update({
+                'company': former.stripe_payee,
+                'contact': former.stripe_contact,
+                'test': bool(account and account.mode == 'test'),
+                'terms_url': account and account.terms_url,
+                })
     lang = _language(request, former)
     return _respond(
         page, lang, lambda: None,

@@ -28,6 +28,7 @@ from .payment_restore import RestoreMixin
 from .payment_review import ReviewMixin
 from .payment_state import StateMixin
 from .payment_text import TextMixin
+from .payment_waiting import WaitingMixin
 from .payment_workflow import WorkflowMixin
 from .record_amount import AmountMixin
 from .retry import RetryMixin
@@ -45,7 +46,7 @@ class Payment(
         ReviewMixin, MailMixin, PageMixin, RestoreMixin, CustomerMixin,
         AgainMixin, ChargeMixin, IntentMixin, PaidMixin, DisputeMixin,
         EventMixin, StateMixin,
-        WorkflowMixin, LedgerMixin, TextMixin,
+        WorkflowMixin, LedgerMixin, TextMixin, WaitingMixin,
         # What other models have too
         RetryMixin, LeaseMixin, CheckoutMixin, ErrorMixin, AmountMixin,
         PayWithMixin,

@@ -4,7 +4,9 @@ import datetime as dt
 
 from sql import Literal
 
+from trytond.i18n import gettext
 from trytond.model import ModelView
+from trytond.modules.account_payment.exceptions import PaymentValidationError
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
@@ -281,6 +283,10 @@ class ChargeMixin:
     @ModelView.button
     def stripe_do_capture(cls, payments):
         for payment in payments:
+            if not payment.amount:
+                raise PaymentValidationError(gettext(
+                        'account_payment_stripe.msg_stripe_capture_nothing',
+                        payment=payment.rec_name))
             stripe_amount(
                 payment.amount, payment.currency, payment, charged=True)
         cls.write(payments, {'stripe_capture': True})

@@ -6,15 +6,53 @@ from trytond.modules.account_payment.exceptions import ProcessError
 from trytond.pool import Pool
 from trytond.transaction import inactive_records
 
+from .access import is_readable, may_read
 from .customer_owner import NOT_OWNED
 from .error import failure_message
 from .gateway import StripeRefused
 from .state import PaymentState
 
+CUSTOMER = 'account.payment.stripe.customer'
+
 
 class CustomerMixin:
     "Use no customer that is deleted or of somebody else"
     __slots__ = ()
+
+    stripe_trouble = fields.Function(
+        fields.Char("Stripe Error Message"), 'get_stripe_trouble')
+
+    def get_stripe_trouble(self, name):
+        return self.stripe_error_message or (
+            gettext('account_payment_stripe.msg_payment_nothing_charged')
+            if self._stripe_nothing_charged else None)
+
+    @classmethod
+    def _stripe_found(cls, parties):
+        "Return the customers of which one of each party may be taken"
+        if not parties:
+            return []
+        return Pool().get(CUSTOMER).search([
+                ('party', 'in', [p.id for p in parties]),
+                ('stripe_customer_id', '!=', None),
+                ], order=[('id', 'DESC')])
+
+    @staticmethod
+    def _stripe_taken(found, failures=()):
+        """Return the customers that Process takes if none is chosen, by party
+        and account: of several the first one.
+
+        failures: those of which Stripe said that they cannot be used.
+        """
+        return {
+            (c.party, c.stripe_account): c for c in found
+            if c.stripe_usable_id and c not in failures}
+
+    @classmethod
+    def stripe_customer_of(cls, party, account):
+        "Return the customer that Process takes if none is chosen, or None"
+        return cls._stripe_taken(cls._stripe_found([party])).get(
+            (party, account))
 
     @classmethod
     def _set_stripe_customer(cls, payments):
@@ -22,7 +60,7 @@ class CustomerMixin:
 
         Raises ProcessError if the one of a payment is somebody else's.
         """
-        Customer = Pool().get('account.payment.stripe.customer')
+        Customer = Pool().get(CUSTOMER)
         chosen = {p.stripe_customer: p for p in payments if p.stripe_customer}
         with_customer = [p for p in payments if p.stripe_customer]
         payments = [
@@ -31,10 +69,7 @@ class CustomerMixin:
                 or p.stripe_payment_intent_id
                 or p.stripe_charge_id
                 or p.stripe_customer)]
-        found = Customer.search([
-                ('party', 'in', list({p.party.id for p in payments})),
-                ('stripe_customer_id', '!=', None),
-                ], order=[('id', 'DESC')]) if payments else []
+        found = cls._stripe_found({p.party for p in payments})
         failures = Customer.stripe_check([*chosen, *found])
         for customer, payment in chosen.items():
             failure = failures.get(customer)
@@ -43,9 +78,7 @@ class CustomerMixin:
                         'account_payment_stripe.msg_payment_customer',
                         payment=payment.rec_name,
                         error=failure_message(failure)))
-        customers = {
-            (c.party, c.stripe_account): c for c in found
-            if c.stripe_usable_id and c not in failures}
+        customers = cls._stripe_taken(found, failures)
         for payment in payments:
             payment.stripe_customer = customers.get(
                 (payment.party, payment.journal.stripe_account))
@@ -57,14 +90,20 @@ class CustomerMixin:
         "Choose the default method of the customer if nothing is chosen"
         if self._stripe_has_method or not self.stripe_customer:
             return
-        method = self.stripe_customer.stripe_default_method
-        if not method or not self.stripe_customer.active:
+        method = self._stripe_default_of(self.stripe_customer)
+        if not method:
             return
         if method.stripe_payment_method_id.startswith('pm_'):
             self.stripe_customer_payment_method = (
                 method.stripe_payment_method_id)
         else:
             self.stripe_customer_source = method.stripe_payment_method_id
+
+    def _stripe_default_of(self, customer):
+        "Return what Process charges with the customer alone, or None"
+        # The field is of the module of invoices: their payers choose
+        if customer.active and not getattr(self, 'stripe_of_invoice', False):
+            return customer.stripe_default_method
 
     @property
     def _stripe_has_method(self):
@@ -75,33 +114,62 @@ class CustomerMixin:
             or self.stripe_customer_source
             or self.stripe_customer_payment_method)
 
+    @property
+    @fields.depends(
+        'process_method', 'state', 'stripe_waiting_for', 'stripe_token',
+        'stripe_customer_source', 'stripe_customer_payment_method',
+        'stripe_error_message', 'stripe_mailed_at')
+    def _stripe_nothing_charged(self):
+        "If it is processed, and nobody was charged or asked for it"
+        return bool(
+            self.process_method == 'stripe'
+            and self.state == 'processing'
+            and self.stripe_waiting_for == 'payer'
+            and not (self.stripe_token
+                or self.stripe_customer_source
+                or self.stripe_customer_payment_method
+                or self.stripe_error_message
+                or self.stripe_mailed_at))
+
     @fields.depends(
         'process_method', 'state', 'stripe_token', 'stripe_payment_intent_id',
         'stripe_charge_id', 'stripe_customer_source',
-        'stripe_customer_payment_method', 'stripe_customer',
-        'stripe_waiting_for', '_parent_stripe_customer.stripe_default_method')
+        'stripe_customer_payment_method', 'stripe_customer', 'party',
+        'journal', 'stripe_account',
+        '_parent_stripe_customer.stripe_default_method',
+        methods=['_stripe_nothing_charged'])
     def on_change_notify(self):
         notifications = super().on_change_notify()
-        if (self.process_method == 'stripe'
-                and self.state == 'processing'
-                and self.stripe_waiting_for == 'payer'
-                and not self._stripe_has_method):
+        if self._stripe_nothing_charged:
             notifications.append(('warning', gettext(
                         'account_payment_stripe.msg_payment_nothing_charged')))
         if (self.process_method == 'stripe'
                 and self.state in {'draft', 'submitted', 'approved'}
-                and self.stripe_customer
                 and not self._stripe_has_method):
-            method = self.stripe_customer.stripe_default_method
-            if method:
-                notifications.append(('info', gettext(
-                            'account_payment_stripe.msg_payment_default',
-                            method=method.rec_name)))
-            else:
-                notifications.append(('warning', gettext(
-                            'account_payment_stripe'
-                            '.msg_payment_nothing_chosen')))
+            if customer := self._stripe_next_customer:
+                notifications.append(self._stripe_notice(customer))
         return notifications
+
+    @property
+    def _stripe_next_customer(self):
+        """The customer that Process will use, None without one and for who may
+        not know it"""
+        if self.stripe_customer:
+            if is_readable(self.stripe_customer):
+                return self.stripe_customer
+        elif (self.party and self.journal and self.journal.stripe_account
+                and may_read(CUSTOMER)):
+            return self.stripe_customer_of(
+                self.party, self.journal.stripe_account)
+
+    def _stripe_notice(self, customer):
+        "Return the notification of what will be charged with the customer"
+        if method := self._stripe_default_of(customer):
+            return ('info', gettext(
+                    'account_payment_stripe.msg_payment_default',
+                    method=method.rec_name))
+        return ('warning', gettext(
+                'account_payment_stripe.msg_payment_nothing_chosen'))
 
     @classmethod
     def _stripe_look_customer(cls, job):
@@ -165,7 +233,7 @@ class CustomerMixin:
 
         None if the one of the intent is not known to be of the party.
         """
-        Customer = Pool().get('account.payment.stripe.customer')
+        Customer = Pool().get(CUSTOMER)
         if not intent['customer']:
             return
         with inactive_records():

@@ -29,6 +29,16 @@ class DisputeMixin:
     stripe_dispute_status = fields.Char(
         "Stripe Dispute Status", readonly=True,
         states=_shown_unlisted('stripe_dispute_status'))
+    stripe_dispute_reason_string = fields.Function(
+        fields.Char(
+            "Stripe Dispute Reason",
+            states=_shown_unlisted('stripe_dispute_reason')),
+        'get_stripe_dispute_string')
+    stripe_dispute_status_string = fields.Function(
+        fields.Char(
+            "Stripe Dispute Status",
+            states=_shown_unlisted('stripe_dispute_status')),
+        'get_stripe_dispute_string')
     stripe_fraud_warning = fields.Selection([
             (None, ""),
             ('card_never_received', "Card Never Received"),
@@ -93,6 +103,23 @@ class DisputeMixin:
             'stripe_dispute_reason', 'stripe_dispute_status',
             'stripe_disputes', 'stripe_fraud_warning', 'stripe_lost_amount',
             'stripe_disputed_amount']
+
+    @classmethod
+    def get_stripe_dispute_string(cls, payments, names):
+        "Return what disputes call it, or Stripe's word if they do not know it"
+        Dispute = Pool().get('account.payment.stripe.dispute')
+        strings = {}
+        for name in names:
+            word = name[:-len('_string')]
+            field = {
+                'stripe_dispute_reason': 'reason',
+                'stripe_dispute_status': 'state',
+                }[word]
+            words = dict(Dispute.fields_get([field])[field]['selection'])
+            strings[name] = {
+                p.id: words.get(getattr(p, word), getattr(p, word)) or None
+                for p in payments}
+        return strings
 
     @classmethod
     def stripe_on_dispute(cls, account, event):

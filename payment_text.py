@@ -1,5 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
+import re
+
 from trytond.i18n import gettext
 from trytond.pool import Pool
 
@@ -11,6 +13,8 @@ DOCUMENTS = {
     'account.invoice': ('msg_description_invoice', 'invoice_date'),
     'sale.sale': ('msg_description_sale', 'sale_date'),
     }
+# Of letters, in any script
+_WORD = re.compile(r'[^\W\d_]{2}')
 
 
 class TextMixin:
@@ -36,10 +40,8 @@ class TextMixin:
                         reference=reference))
             if due := self._stripe_describe_due(document):
                 items.append(due)
-        # A creditor reference is for the bank
-        if self.reference and not (
-                document and self.reference_type == 'creditor_reference'):
-            items.append(self.reference)
+        if typed := self._stripe_describe_typed(document):
+            items.append(typed)
         if not items:
             items.append(gettext(
                     'account_payment_stripe.msg_description_payment',
@@ -62,6 +64,17 @@ class TextMixin:
     def _stripe_document(self):
         "What the payer has got"
         return (self.line and self.line.move_origin) or self.origin
+
+    def _stripe_describe_typed(self, document):
+        "Return the text about the reference that was typed, None without one"
+        for_bank = self.reference_type == 'creditor_reference'
+        if not self.reference or (document and for_bank):
+            return
+        if for_bank or not _WORD.search(self.reference):
+            return gettext(
+                'account_payment_stripe.msg_description_typed',
+                reference=self.reference)
+        return self.reference
 
     def _stripe_describe_due(self, document):
         "Return the text about when the document is due, None without one"

@@ -48,10 +48,18 @@ class Routes(Router):
                 'checkout': Route(
                     Rule('checkout/<model>/<id>', methods={'GET'}),
                     decorators=pages),
+                # Together with the others werkzeug would redirect, to http
+                # behind a proxy that nobody told trytond of
+                'checkout_slash': Route(
+                    Rule('checkout/<model>/<id>/', methods={'GET'}),
+                    decorators=pages),
                 'checkout_end': Route(
                     Rule('checkout/<model>/<id>/end', methods={'GET'}),
                     # Some payment services send the payer back from a page
                     # without an origin
+                    decorators=[allow_null_origin, *pages]),
+                'checkout_end_slash': Route(
+                    Rule('checkout/<model>/<id>/end/', methods={'GET'}),
                     decorators=[allow_null_origin, *pages]),
                 'checkout_logo': Route(
                     Rule('checkout/<model>/<id>/logo', methods={'GET'}),
@@ -81,6 +89,15 @@ class Routes(Router):
             except (StripeFailure, UserError) as e:
                 page = cls._failed(record, e)
         return render(request, record, page)
+
+    @classmethod
+    def checkout_slash(cls, *args, **kwargs):
+        "Return the page, to whose address somebody added a slash"
+        return cls.checkout(*args, **kwargs)
+
+    @classmethod
+    def checkout_end_slash(cls, *args, **kwargs):
+        return cls.checkout_end(*args, **kwargs)
 
     @classmethod
     def _checkout_invoice(cls, request, invoice):

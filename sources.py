@@ -67,11 +67,6 @@ def fingerprints_of(objects):
     return set(filter(None, map(_fingerprint, objects)))
 
 
-def read_owner(gateway, method):
-    "Return the id of the customer to which the payment method is attached"
-    return gateway.payment_methods.retrieve(method)['customer']
-
-
 def reusable_method(intent):
     """Return the id of the payment method that the setup intent, with its
     latest attempt, lets be charged again.

@@ -108,7 +108,8 @@ class StripeTestCase(TestCase):
         return Pool().get('account.payment')(payment.id)
 
     def create_customer(self, token='tok_visa'):
-        "Return a customer with a payment method and the id of it"
+        """Return a customer with a payment method, and the id of it, that is
+        not charged by default as if another system had saved it"""
         Customer = Pool().get('account.payment.stripe.customer')
         customer, = Customer.create([{
                     'party': self.party,
@@ -117,6 +118,7 @@ class StripeTestCase(TestCase):
                     }])
         Transaction().commit()
         Customer.stripe_create([customer])
+        Customer.write([customer], {'stripe_default_method': None})
         customer = Customer(customer.id)
         method, = customer.payment_methods()
         return customer, method[0]

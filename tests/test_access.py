@@ -1,9 +1,14 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """What the methods that clients call tell to whom."""
+import json
 from decimal import Decimal
 
-from trytond.model import ModelView
+from lxml import etree
+
+from trytond.exceptions import UserError
+from trytond.model import ModelSQL, ModelView
+from trytond.model.exceptions import AccessError
 from trytond.pool import Pool
 
 from .access_case import (
@@ -190,3 +195,69 @@ class ClientMethodsTestCase(AccessTestCase):
                         errors=Exception, active_model=model, active_id=id_,
                         active_ids=[id_])
                 self.assertIsInstance(result, Exception, (user, model))
+
+    def enabled(self, user, model):
+        "Return the names of the buttons that the user may press in the views"
+        names = set()
+        for type_ in ['form', 'tree']:
+            view = self.call(
+                user, model, 'fields_view_get', None, type_, errors=UserError)
+            if isinstance(view, Exception):
+                continue
+            for button in etree.fromstring(view['arch']).iter('button'):
+                states = json.loads(button.get('states') or '{}')
+                if states.get('readonly') is not True:
+                    names.add(button.get('name'))
+        return names
+
+    def test_buttons(self):
+        "Who may press a button may do what it starts"
+        pressed = set()
+        with self.transaction():
+            models = [
+                n for n, m in Pool().iterobject()
+                if issubclass(m, ModelView) and any(
+                    is_of_module(m, b) for b in m._buttons)]
+            Buttons = {n: Pool().get(n) for n in models}
+        for user in GROUPS:
+            for model in models:
+                for name in self.enabled(user, model):
+                    if not is_of_module(Buttons[model], name):
+                        continue
+                    with self.subTest(user=user, model=model, button=name):
+                        result = self.call(
+                            user, model, name, [], errors=Exception)
+                        self.assertNotIsInstance(result, AccessError)
+                        if isinstance(result, int):
+                            result = self.call(
+                                user, 'ir.action', 'get_action_value', result)
+                        self.assertNotIsInstance(result, AccessError)
+                        if (isinstance(result, dict)
+                                and result['type'] == 'ir.action.wizard'):
+                            ids = self.records[model]
+                            result = self.call(
+                                user, result['wiz_name'], 'create',
+                                type='wizard', active_model=model,
+                                active_id=ids[-1], active_ids=ids[-1:],
+                                action_id=result['id'])
+                            self.assertNotIsInstance(result, AccessError)
+                        pressed.add((user, name))
+        self.assertLessEqual({
+                ('payment', 'stripe_refund'), ('admin', 'stripe_refund'),
+                ('payment', 'detach_source'), ('admin', 'stripe_connect'),
+                ('approval', 'approve'), ('account', 'fetch'),
+                }, pressed)
+        self.assertFalse({
+                ('approval', 'stripe_refund'), ('admin', 'detach_source'),
+                } & pressed)
+
+    def test_admin(self):
+        "Accounting administrators see all"
+        with self.transaction():
+            models = [
+                n for n, m in Pool().iterobject()
+                if issubclass(m, ModelView) and issubclass(m, ModelSQL)
+                and n.startswith('account.payment')]
+        for model in models:
+            with self.subTest(model):
+                self.assertTrue(self.may_read('admin', model))

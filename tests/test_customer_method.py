@@ -15,8 +15,8 @@ CUSTOMER = 'account.payment.stripe.customer'
 ACCOUNT = 'account.payment.stripe.account'
 
 
-class MethodTestCase(StripeTestCase):
-    "Test the saved payment methods"
+class MethodCase(StripeTestCase):
+    "Have a customer with a card"
 
     def setUp(self):
         super().setUp()
@@ -56,6 +56,10 @@ class MethodTestCase(StripeTestCase):
             payment = self.create_payment(**values)
             Payment.process([payment], self.group)
         return payment.id
+
+
+class MethodTestCase(MethodCase):
+    "Test the saved payment methods"
 
     def test_rows(self):
         "Test the rows follow what is saved, changed and removed at Stripe"
@@ -204,7 +208,6 @@ class MethodTestCase(StripeTestCase):
                     stripe_customer=self.customer,
                     stripe_customer_payment_method=self.method,
                     ).on_change_notify(), [])
-            self.assertEqual(self.create_payment().on_change_notify(), [])
 
     def test_rec_name(self):
         "Test a customer is called as the party, with the card"

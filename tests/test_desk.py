@@ -81,22 +81,93 @@ class DeskTestCase(StripeTestCase):
                             },
                         }), 'form')
 
+    def test_add_card(self):
+        "Test a card is added to the customer that Process takes"
+        with self.transaction():
+            Customer = Pool().get('account.payment.stripe.customer')
+            customers = [self.create_customer()[0] for _ in range(2)]
+            party = customers[0].party
+        with self.transaction():
+            Wizard = Pool().get(
+                'account.payment.stripe.party_add_card', type='wizard')
+            session, _, _ = Wizard.create()
+            with Transaction().set_context(
+                    active_model='party.party', active_id=party.id,
+                    active_ids=[party.id]):
+                result = Wizard.execute(session, {
+                        'ask': {'stripe_account': self.account},
+                        }, 'open_')
+            (_, data), = result['actions']
+            payment = self.create_payment()
+            Pool().get(PAYMENT).process([payment], self.group)
+            self.assertEqual(
+                data['res_id'], [self.reload(payment).stripe_customer.id])
+            self.assertIn(Customer(*data['res_id']), customers)
+
+    def waiting(self, model, xml_id):
+        "Return the ids of the payments of the action or of its tab"
+        pool = Pool()
+        Model = pool.get(model)
+        ModelData = pool.get('ir.model.data')
+        record = Model(ModelData.get_id('account_payment_stripe', xml_id))
+        return {p.id for p in pool.get(PAYMENT).search([
+                    PYSONDecoder().decode(record.domain),
+                    ('journal.stripe_account', '=', self.account),
+                    ])}
+
     def test_waiting_for_payer(self):
-        "Test the payments that payers were asked for are in one list"
-        processing = self.charged(stripe_capture=False)
+        "Test the payments that wait for their payers are in one list"
+        charged = self.charged(stripe_capture=False)
         with self.transaction():
             pool = Pool()
+            Customer = pool.get('account.payment.stripe.customer')
+            Journal = pool.get('account.payment.journal')
+            Party = pool.get('party.party')
             Payment = pool.get(PAYMENT)
-            Domain = pool.get('ir.action.act_window.domain')
-            ModelData = pool.get('ir.model.data')
-            submitted, mailed, opened = [
-                self.create_payment() for _ in range(3)]
+            submitted, mailed, opened, method, token, manual, draft = [
+                self.create_payment() for _ in range(7)]
             Payment.write([mailed], {'stripe_mailed_at': dt.datetime.now()})
             Payment.stripe_checkout([opened])
             Payment.write([opened], {'stripe_waiting_for': 'payer'})
-            domain = Domain(ModelData.get_id(
-                    'account_payment_stripe',
-                    'act_payment_form_receivable_domain_waiting_payer'))
-            found = Payment.search(PYSONDecoder().decode(domain.domain))
-            self.assertEqual(set(found), {mailed, opened})
-            self.assertNotIn(processing, [p.id for p in found])
+            Payment.draft([draft])
+            Payment.draft([method, token])
+            Payment.write([method], {'stripe_customer_payment_method': 'pm'})
+            Payment.write([token], {'stripe_token': 'tok_visa'})
+            Payment.submit([method, token])
+            journal, = Journal.copy([Journal(self.journal)], {
+                    'process_method': 'manual',
+                    })
+            Payment.write([manual], {'journal': journal.id})
+            # What Process charges waits for nobody
+            customer, _ = self.create_customer()
+            other, = Party.create([{'name': "Other"}])
+            by_default, chosen = [
+                self.create_payment(party=p) for p in [self.party, other.id]]
+            customer.stripe_default_method, = customer.stripe_methods
+            customer.save()
+            Customer.copy([customer], {'party': other.id})
+            for model, xml_id in [
+                    ('ir.action.act_window', 'act_payment_waiting'),
+                    ('ir.action.act_window.domain',
+                        'act_payment_form_receivable_domain_waiting_payer')]:
+                with self.subTest(xml_id):
+                    self.assertEqual(
+                        self.waiting(model, xml_id),
+                        {mailed.id, opened.id, chosen.id})
+            customer.stripe_default_method = None
+            customer.save()
+            found = self.waiting('ir.action.act_window', 'act_payment_waiting')
+            self.assertEqual(found, {
+                    p.id for p in [
+                        mailed, opened, chosen, submitted, by_default]})
+            self.assertNotIn(charged, found)
+            for payment in [submitted, charged, manual, method]:
+                payment = Payment(int(payment))
+                self.assertEqual(
+                    payment.stripe_awaited, payment.id == submitted.id)
+            self.assertEqual(
+                {p.id for p in Payment.search([
+                            ('stripe_awaited', '!=', True),
+                            ('journal.stripe_account', '=', self.account),
+                            ])},
+                {charged, method.id, token.id, draft.id, manual.id})

@@ -207,6 +207,28 @@ class DisputeRecordTestCase(DisputeCase):
             self.assertEqual(payment.stripe_fraud_warning, 'misc')
             self.assertEqual(payment.stripe_dispute_status, 'needs_response')
 
+    def test_words(self):
+        "Test the form has words for what the earlier module left"
+        self.open()
+        self.fetch()
+        with self.transaction(_check_access=True):
+            payment = Pool().get('account.payment')(self.payment)
+            self.assertEqual(
+                (payment.stripe_dispute_status_string,
+                    payment.stripe_dispute_reason_string),
+                ("Needs Response", "Fraudulent"))
+            payment.stripe_store(
+                stripe_dispute_status='by_the_moon',
+                stripe_dispute_reason=None)
+            payment = Pool().get('account.payment')(self.payment)
+            self.assertEqual(
+                (payment.stripe_dispute_status_string,
+                    payment.stripe_dispute_reason_string),
+                ('by_the_moon', None))
+            view = payment.fields_view_get(view_type='form')
+            self.assertIn('stripe_dispute_status_string', view['fields'])
+            self.assertNotIn('name="stripe_dispute_status"', view['arch'])
+
     def test_warning_unknown(self):
         "Test a kind of fraud that Stripe adds is a warning, too"
         self.world.warn_of_fraud(self.charge, 'by_the_moon')

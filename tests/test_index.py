@@ -167,6 +167,11 @@ class IndexTestCase(StripeTestCase):
                     'cron create customers': Customer.stripe_create,
                     'cron setup intents': Customer.stripe_intent_update,
                     'cron delete customers': Customer.stripe_delete,
+                    'waiting for payer': lambda: Payment.search([
+                            ('state', 'in', [
+                                    'submitted', 'approved', 'processing']),
+                            ('stripe_awaited', '=', True),
+                            ], count=True),
                     }.items():
                 with self.subTest(name):
                     self.assert_indexed(func)

@@ -207,6 +207,10 @@ class PayerTestCase(StripeTestCase):
         "A payment method that the payer removed is not offered anymore"
         with self.transaction():
             customer, method = self.create_customer()
+        with self.transaction():
+            # The next transaction has it in the cache
+            Customer = Pool().get('account.payment.stripe.customer')
+            self.assertTrue(Customer(customer.id).payment_methods())
         self.client.payment_methods.detach(method)
         with self.transaction():
             pool = Pool()

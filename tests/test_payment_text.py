@@ -23,6 +23,22 @@ class PaymentTextTestCase(StripeTestCase):
             payment = self.create_payment(reference="Course in May")
             self.assertEqual(payment.stripe_description, "Course in May")
 
+    def test_reference_number(self):
+        "Test neither a typed number nor one for banks stands alone"
+        with self.transaction():
+            for reference, type_, expected in [
+                    ("77", None, "Reference 77"),
+                    ("2026/77-A", None, "Reference 2026/77-A"),
+                    ("курс 7", None, "курс 7"),
+                    ("RF18539007547034", 'creditor_reference',
+                        "Reference RF18 5390 0754 7034"),
+                    ]:
+                payment = self.create_payment(
+                    reference=reference, reference_type=type_)
+                self.assertEqual(
+                    payment.stripe_description.replace(' ', ''),
+                    expected.replace(' ', ''))
+
     def test_language(self):
         "Test the intent is in the language of the payer, whoever makes it"
         with self.transaction():

@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 import json
+import re
 import time
 
 import stripe
@@ -69,6 +70,40 @@ class RoutesCase(StripeTestCase):
 
 class RoutesTestCase(RoutesCase):
     "Test the answers of the routes"
+
+    def test_slash(self):
+        "Test an address that got a slash at its end is the same"
+        _, path = self.checkout()
+        for end, code in [('', 200), ('/end', 200), ('0', 404)]:
+            with self.subTest(end):
+                response, with_slash = [
+                    self.client.get(path + end + s) for s in ['', '/']]
+                self.assertEqual(response.status_code, code)
+                self.assertEqual(with_slash.status_code, code)
+                title, = set(re.findall(
+                        '<h1>.*?</h1>', with_slash.get_data(as_text=True))[:1])
+                self.assertIn(title, response.get_data(as_text=True))
+        with self.transaction():
+            payment = self.create_payment()
+            self.assertFalse(payment.stripe_checkout_address.endswith('/'))
+
+    def test_replaced(self):
+        "Test a replaced address has the terms, and says if it is a test"
+        id_, path = self.checkout()
+        with self.transaction():
+            pool = Pool()
+            Account = pool.get('account.payment.stripe.account')
+            Account.write([Account(self.account)], {
+                    'terms_url': 'https://www.example.com/terms'})
+            Payment = pool.get('account.payment')
+            Payment.stripe_new_address([Payment(id_)])
+            key = Payment(id_).stripe_checkout_id
+        response = self.client.get(path)
+        self.assertEqual(response.status_code, 410)
+        page = response.get_data(as_text=True)
+        self.assertIn('https://www.example.com/terms', page)
+        self.assertIn('class="test"', page)
+        self.assertNotIn(key, page)
 
     def test_checkout(self):
         id_, path = self.checkout()

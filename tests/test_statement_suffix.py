@@ -24,8 +24,16 @@ class DescriptorTestCase(TestCase):
         for text, expected in [
                 ("INV-2026/17", "NV-2026/17"),
                 ("42", "NO 42"),
-                ("2026-000017", "NO -000017"),
+                ("2026-000017", "NO 000017"),
+                ("INV-2026-000123", "NO 000123"),
+                ("Course -- 7 to 12", "7 to 12"),
+                ("12-------", None),
+                ("- -", None),
                 ("Café 12", "Cafe 12"),
+                ("Größe", "Groesse"),
+                ("A\u0308rzte", "Aerzte"),
+                ("Łódź", "Lodz"),
+                ("Smørrebrød", "Smorrebrod"),
                 ("Ж12", "NO 12"),
                 ("a*b<c>'\"\\", "abc"),
                 ("***", None),
@@ -41,6 +49,7 @@ class DescriptorTestCase(TestCase):
         suffix = descriptor_suffix(text)
         if suffix is not None:
             self.assertLessEqual(len(suffix), MAX)
+            self.assertRegex(suffix, '^[A-Za-z0-9].*')
             self.assertRegex(suffix, '[A-Za-z]')
             self.assertFalse(re.search(r'''[^ -~]|[<>\\'"*]''', suffix))
             self.assertEqual(suffix, suffix.strip())
@@ -135,7 +144,10 @@ class BesidesTestCase(StripeTestCase):
             StripeURLError)
         for url in [
                 'www.example.com', 'javascript:alert(1)', 'https://',
-                'http://[', 'mailto:a@example.com', 'data:text/html,x']:
+                'http://[', 'mailto:a@example.com', 'data:text/html,x',
+                'https://exa mple.com', 'https://example.com/a b',
+                'https://example.com/\u00a0a', 'https://exam\u200bple.com',
+                'https://example.com/\x07a', 'https://exam\x7fple.com']:
             for name in ['website', 'terms_url']:
                 with self.subTest(url), self.transaction():
                     Account = Pool().get('account.payment.stripe.account')

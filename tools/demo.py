@@ -145,6 +145,8 @@ def main():
     folder = tempfile.mkdtemp(prefix='stripe-demo-')
     try:
         return tell(args.story, keys, folder, stays, started)
+    except KeyboardInterrupt:
+        return 0 if stays else 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -182,7 +184,7 @@ def tell(story, keys, folder, stays, started):
                 stay(company, terminal)
     except KeyboardInterrupt:
         terminal.line()
-        return 130 if not stays else 0
+        raise
     except Exception as e:
         terminal.failed("%s" % e)
         if not isinstance(e, demo_terminal.DemoError):
