@@ -5,7 +5,7 @@ import datetime as dt
 
 from trytond.pool import Pool
 
-from .test_customer_method import CUSTOMER, PAYMENT, MethodCase
+from .method_case import CUSTOMER, PAYMENT, MethodCase
 
 
 class DefaultTestCase(MethodCase):

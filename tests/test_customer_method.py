@@ -7,55 +7,8 @@ from decimal import Decimal
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 
-from .case import StripeTestCase
-from .tools import MailServer, StripeClient
-
-PAYMENT = 'account.payment'
-CUSTOMER = 'account.payment.stripe.customer'
-ACCOUNT = 'account.payment.stripe.account'
-
-
-class MethodCase(StripeTestCase):
-    "Have a customer with a card"
-
-    def setUp(self):
-        super().setUp()
-        self.client = StripeClient(self.world.secret_key, self.simulator.url)
-        with self.transaction():
-            customer, self.method = self.create_customer()
-            self.customer = customer.id
-            self.stripe_id = customer.stripe_customer_id
-
-    def labels(self):
-        "Return the labels of the rows, the default one marked"
-        with self.transaction():
-            customer = Pool().get(CUSTOMER)(self.customer)
-            return sorted(
-                m.label.rpartition(' ')[0]
-                + ('*' if m == customer.stripe_default_method else '')
-                for m in customer.stripe_methods)
-
-    def tell(self, type_, **object_):
-        with self.transaction():
-            Account = Pool().get(ACCOUNT)
-            Account.webhook(
-                [Account(self.account)], self.payload(type_, **object_))
-
-    def choose(self):
-        "Make the only row the default"
-        with self.transaction():
-            Customer = Pool().get(CUSTOMER)
-            customer = Customer(self.customer)
-            customer.stripe_default_method, = customer.stripe_methods
-            customer.save()
-
-    def process(self, **values):
-        "Return the id of the processed payment"
-        with self.transaction():
-            Payment = Pool().get(PAYMENT)
-            payment = self.create_payment(**values)
-            Payment.process([payment], self.group)
-        return payment.id
+from .method_case import ACCOUNT, CUSTOMER, PAYMENT, MethodCase
+from .tools import MailServer
 
 
 class MethodTestCase(MethodCase):
