@@ -62,11 +62,6 @@ class Payment(metaclass=PoolMeta):
         default.setdefault('stripe_opened_at')
         return super().copy(payments, default=default)
 
-    def _stripe_set_method(self):
-        # The payer has not chosen to be charged
-        if not self.stripe_of_invoice:
-            super()._stripe_set_method()
-
     @property
     def stripe_is_idle(self):
         """If the payer has not paid, and nothing is being charged: it can
