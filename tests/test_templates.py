@@ -1,6 +1,6 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
-"""The templates can be filled as often as needed."""
+"""The templates can be filled as often as needed, and each file is known."""
 import copy
 import unittest
 from pathlib import Path
@@ -47,3 +47,14 @@ class TemplatesTestCase(unittest.TestCase):
                     again.add_directives(Translator.NAMESPACE, translator)
                     counts.add(count(again._stream))
                 self.assertEqual(len(counts), 1, counts)
+
+
+class FilesTestCase(unittest.TestCase):
+    "Test the list of the files"
+
+    def test_listed(self):
+        "Test the documentation says what each file is for"
+        text = (ROOT / 'doc' / 'development.rst').read_text()
+        for path in [*ROOT.glob('*.py'), *ROOT.glob('*.html')]:
+            if path.name not in {'__init__.py', 'setup.py'}:
+                self.assertIn('``%s``' % path.name, text)
