@@ -97,21 +97,21 @@ class Payment(metaclass=PoolMeta):
                 if payment.stripe_of_invoice:
                     payment.stripe_fit_amount(payment.stripe_online_amount)
                 else:
-                    payment._stripe_withdraw_intent()
+                    payment._stripe_withdraw()
 
-    def _stripe_withdraw_intent(self):
+    def _stripe_withdraw(self):
         """Let nobody pay what somebody of the company asked for and is no more
-        left, such as at a page that is still open.
-
-        What has been processed is on the company to fail.
-        """
-        if (self.state not in IDLE
-                or not self.stripe_is_idle
-                or not self.stripe_payment_intent_id
-                or not self.stripe_is_covered):
+        left, such as at a page that is still open."""
+        cls = self.__class__
+        if not self.stripe_is_idle or not self.stripe_is_covered:
             return
-        self._stripe_release([self])
-        self.__class__(self.id).stripe_forget_intent()
+        if self.state == 'processing':
+            # Without its intent it would be charged as if it were new
+            if self.line.reconciliation:
+                cls.fail([self])
+        elif self.stripe_payment_intent_id:
+            self._stripe_release([self])
+            cls(self.id).stripe_forget_intent()
 
     @classmethod
     def stripe_charge(cls, payments=None):
@@ -131,8 +131,13 @@ class Payment(metaclass=PoolMeta):
         cls.stripe_follow([
                 p for p in _payments_of(
                     ('stripe_of_invoice', '!=', True),
-                    ('line', '!=', None),
-                    ('state', 'in', IDLE),
+                    ['OR',
+                        ('line.reconciliation', '!=', None),
+                        [
+                            ('line', '!=', None),
+                            ('state', 'in', IDLE),
+                            ],
+                        ],
                     ('stripe_payment_intent_id', '!=', None))
                 if p.stripe_is_idle and p.stripe_is_covered])
         for payment in _payments_of(

@@ -49,6 +49,7 @@ class TemplatesTestCase(unittest.TestCase):
                 self.assertEqual(len(counts), 1, counts)
 
 
+@unittest.skipUnless((ROOT / 'doc').exists(), "only where the sources are")
 class FilesTestCase(unittest.TestCase):
     "Test the list of the files"
 
