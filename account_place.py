@@ -54,11 +54,17 @@ class Place(NamedTuple):
 
 @lru_cache(maxsize=None)
 def _cluster(name):
-    "Return the system identifier of the server of the database"
+    """Return the system identifier of the server of the database, None if it
+    may not be known."""
     cursor = Transaction().connection.cursor()
-    cursor.execute('SELECT system_identifier FROM pg_control_system()')
-    id_, = cursor.fetchone()
-    return str(id_)
+    # An error would end the transaction
+    cursor.execute("SELECT has_function_privilege("
+        "to_regprocedure('pg_control_system()'), 'EXECUTE')")
+    allowed, = cursor.fetchone()
+    if allowed:
+        cursor.execute('SELECT system_identifier FROM pg_control_system()')
+        id_, = cursor.fetchone()
+        return str(id_)
 
 
 class PlaceMixin:
