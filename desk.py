@@ -11,6 +11,7 @@ from trytond.wizard import (
     Button, StateAction, StateTransition, StateView, Wizard)
 
 from .exceptions import StripeCustomerError
+from .shown_time import ShownTime
 
 
 class PaymentRefund(Wizard):
@@ -78,6 +79,65 @@ class PaymentRefundStart(ModelView):
     def get_reasons(cls):
         Refund = Pool().get('account.payment.stripe.refund')
         return Refund.fields_get(['reason'])['reason']['selection']
+
+
+class PaymentCapture(Wizard):
+    "Ask how much of an authorized payment is collected"
+    __name__ = 'account.payment.stripe.payment_capture'
+
+    start = StateView(
+        'account.payment.stripe.payment_capture.start',
+        'account_payment_stripe.payment_capture_start_view_form', [
+            Button("Cancel", 'end', 'tryton-cancel'),
+            Button("Capture", 'capture', 'tryton-ok', default=True),
+            ])
+    capture = StateTransition()
+
+    def default_start(self, fields):
+        payment = self.record
+        # The earlier version did not keep it
+        authorized = payment.stripe_capturable_amount or payment.amount
+        return {
+            'currency': payment.currency.id,
+            'authorized': authorized,
+            'amount': min(payment.amount, authorized),
+            'until': payment.stripe_capture_until,
+            }
+
+    def transition_capture(self):
+        Payment = Pool().get('account.payment')
+        payment = self.record
+        if payment.amount != self.start.amount:
+            payment.amount = self.start.amount
+            payment.save()
+        Payment.stripe_do_capture([payment])
+        return 'end'
+
+    def end(self):
+        return 'reload'
+
+
+class PaymentCaptureStart(ModelView):
+    __name__ = 'account.payment.stripe.payment_capture.start'
+
+    currency = fields.Many2One(
+        'currency.currency', "Currency", readonly=True)
+    authorized = Monetary(
+        "Authorized", currency='currency', digits='currency', readonly=True,
+        help="The amount that can be captured.")
+    amount = Monetary(
+        "Amount", currency='currency', digits='currency', required=True,
+        domain=[
+            ('amount', '>', 0),
+            ('amount', '<=', Eval('authorized', 0)),
+            ],
+        help="What is left of the authorization is released.")
+    until = ShownTime(
+        "Capture until", readonly=True,
+        states={
+            'invisible': ~Eval('until'),
+            },
+        help="When the authorization ends and the amount is lost.")
 
 
 class AddCard(Wizard):

@@ -252,6 +252,13 @@ class Payment(
                     'icon': 'tryton-ok',
                     'depends': ['state', 'stripe_capture_needed'],
                     },
+                'stripe_capture_wizard': {
+                    'invisible': (
+                        (Eval('state') != 'processing')
+                        | ~Eval('stripe_capture_needed', False)),
+                    'icon': 'tryton-ok',
+                    'depends': ['state', 'stripe_capture_needed'],
+                    },
                 'stripe_do_pull': {
                     'invisible': (
                         (Eval('process_method') != 'stripe')

@@ -280,6 +280,11 @@ class ChargeMixin:
         Run(cls, cls._stripe_capture_one).carry(where, payments)
 
     @classmethod
+    @ModelView.button_action('account_payment_stripe.wizard_payment_capture')
+    def stripe_capture_wizard(cls, payments):
+        pass
+
+    @classmethod
     @ModelView.button
     def stripe_do_capture(cls, payments):
         for payment in payments:
