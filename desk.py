@@ -106,7 +106,10 @@ class PaymentCapture(Wizard):
 
     def transition_capture(self):
         Payment = Pool().get('account.payment')
-        payment = self.record
+        payment, = Payment.stripe_lock([self.record])
+        if payment.state != 'processing' or not payment.stripe_capture_needed:
+            # It was captured, or is lost, since the form was opened
+            return 'end'
         if payment.amount != self.start.amount:
             payment.amount = self.start.amount
             payment.save()

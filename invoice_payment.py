@@ -152,8 +152,8 @@ class Payment(metaclass=PoolMeta):
         """Let the payment, which is locked, be of the amount, 0: of nothing.
 
         part: if the payer has chosen it, None: as before.
-        Return it, or None if it is withdrawn. What the payer has paid, or
-        somebody else has made, stays as it is.
+        Return it, or None if it is withdrawn. What the payer has paid stays as
+        it is, and what somebody else has made is only lowered.
         Raises the same as draft or fail.
         """
         cls = self.__class__

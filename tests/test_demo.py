@@ -9,14 +9,16 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# In place of the demo, which takes half a minute
+# In place of the demo, which takes half a minute. It is killed if nobody
+# interrupts it
 STAYS = """#!%s
-import time
-print("ready", flush=True)
+import signal
+signal.alarm(60)
 try:
-    time.sleep(30)
+    print("ready", flush=True)
+    signal.pause()
 except KeyboardInterrupt:
-    pass
+    print("interrupted", flush=True)
 """ % sys.executable
 
 
@@ -53,4 +55,4 @@ class DemoTestCase(unittest.TestCase):
         os.close(terminal)
         os.waitpid(pid, 0)
         self.assertEqual(
-            output.replace(b'^C', b'').split(), [b'ready'])
+            output.replace(b'^C', b'').split(), [b'ready', b'interrupted'])
