@@ -10,8 +10,8 @@ from trytond.transaction import Transaction
 
 from .attempt import attempt
 from .gateway import StripeFailure
-from .invoice_pay import OPEN
 from .invoice_payment import IDLE
+from .payment_waiting import OPEN
 
 # Who has only looked at the page opens the address again
 FORGOTTEN = dt.timedelta(days=1)

@@ -15,11 +15,10 @@ from trytond.transaction import Transaction
 
 from .address import AddressMixin
 from .amount import AmountError, least, to_stripe, unit
+from .payment_waiting import OPEN
 from .store import LockMixin
 
 JOURNAL = 'account.payment.journal'
-# The payment can still be made by the payer
-OPEN = ['submitted', 'approved', 'processing']
 
 
 def is_stripe(instrument):

@@ -10,7 +10,7 @@ from trytond.model import Index, fields
 from trytond.pool import Pool, PoolMeta
 from trytond.pyson import Eval
 
-from .invoice_pay import OPEN
+from .payment_waiting import OPEN
 
 # It can be taken back to draft
 IDLE = ['submitted', 'approved']

@@ -7,6 +7,7 @@ from sql.operators import Exists
 from trytond.model import fields
 from trytond.pool import Pool
 
+# It can still be paid
 OPEN = ['submitted', 'approved', 'processing']
 # The payer has yet to say with what to pay
 UNPAID = ['requires_payment_method', 'canceled']
