@@ -109,9 +109,19 @@ class Payment(metaclass=PoolMeta):
             # Without its intent it would be charged as if it were new
             if self.line.reconciliation:
                 cls.fail([self])
+            elif (self.stripe_waiting_for == 'payer'
+                    and self.stripe_payment_intent_id):
+                self._stripe_shrink()
         elif self.stripe_payment_intent_id:
             self._stripe_release([self])
             cls(self.id).stripe_forget_intent()
+
+    def _stripe_shrink(self):
+        "Let no more than what is left be paid at a page that is still open"
+        if share := self.stripe_share:
+            self.amount = share
+            self.save()
+            self.stripe_ensure_intent()
 
     @classmethod
     def stripe_charge(cls, payments=None):

@@ -6,7 +6,7 @@ from sql.conditionals import Coalesce
 from trytond.model import Index, fields
 from trytond.modules.currency.fields import Monetary
 from trytond.pool import Pool, PoolMeta
-from trytond.pyson import Eval, If
+from trytond.pyson import Eval
 from trytond.transaction import Transaction
 
 from .access import is_readable
@@ -33,12 +33,8 @@ from .payment_workflow import WorkflowMixin
 from .record_amount import AmountMixin
 from .retry import RetryMixin
 from .secret import Secret
-from .shown_time import ShownTime
 from .state import FINAL
 from .store import LeaseMixin
-
-# The states in which one can choose what to pay with
-CHOOSING = ['draft', 'submitted', 'approved']
 
 
 class Payment(
@@ -145,23 +141,6 @@ class Payment(
         'account.payment.stripe.event', 'record', "Stripe Events",
         readonly=True)
 
-    stripe_waiting_for = fields.Selection([
-            (None, ""),
-            ('payer', "Payer"),
-            ('again', "Next Charge"),
-            ('transfer', "Payer's Transfer"),
-            ('stripe', "Answer from Stripe"),
-            ('account', "Valid Secret Key"),
-            ('settlement', "Settlement"),
-            ('capture', "Capture"),
-            ('check', "Review of the Error"),
-            ], "Waiting for", readonly=True, sort=False,
-        states=shown('stripe_waiting_for'))
-    stripe_waiting_since = ShownTime(
-        "Waiting since", readonly=True,
-        states={
-            'invisible': ~Eval('stripe_waiting_for'),
-            })
     stripe_state_at = fields.Timestamp("State at", readonly=True)
     stripe_payment_method_id = fields.Char(
         "Stripe Payment Method of Token", readonly=True, strip=False)
@@ -182,18 +161,6 @@ class Payment(
     @classmethod
     def __setup__(cls):
         super().__setup__()
-        for name in [
-                'stripe_customer', 'stripe_customer_source',
-                'stripe_customer_source_selection',
-                'stripe_customer_payment_method',
-                'stripe_customer_payment_method_selection']:
-            field = getattr(cls, name)
-            field.states['readonly'] = ~Eval('state').in_(CHOOSING)
-        # It is about what can be chosen, and must not stop what Stripe says
-        # once the journal has another account
-        cls.stripe_customer.domain = [
-            If(Eval('state').in_(CHOOSING), cls.stripe_customer.domain, []),
-            ]
         # Not the errors in spite of which it has succeeded
         for name in ['message', 'code', 'param']:
             getattr(cls, 'stripe_error_%s' % name).states['invisible'] |= (
@@ -327,15 +294,6 @@ class Payment(
         # The journal may have got another one since
         return account and (self.stripe_intent_account or account)
 
-    @fields.depends('party')
-    def on_change_party(self):
-        super().on_change_party()
-        self.stripe_customer = None
-        self.stripe_customer_source = None
-        self.stripe_customer_source_selection = None
-        self.stripe_customer_payment_method = None
-        self.stripe_customer_payment_method_selection = None
-
     @fields.depends(
         'process_method', 'state', 'stripe_token', 'stripe_customer_source',
         'stripe_customer_payment_method', 'stripe_intent_status',
@@ -376,9 +334,6 @@ class Payment(
                             & ~Eval('stripe_charge_id')
                             & ~Eval('stripe_error_code'))),
                     }),
-            ('/tree/field[@name="stripe_waiting_for"]', 'visual',
-                If(Eval('stripe_waiting_for').in_(['account', 'check']),
-                    'danger', '')),
             ]
 
     @classmethod

@@ -4,6 +4,7 @@ from trytond.i18n import gettext
 from trytond.model import fields
 from trytond.modules.account_payment.exceptions import ProcessError
 from trytond.pool import Pool
+from trytond.pyson import Eval, If
 from trytond.transaction import inactive_records
 
 from .access import is_readable, may_read
@@ -13,14 +14,41 @@ from .gateway import StripeRefused
 from .state import PaymentState
 
 CUSTOMER = 'account.payment.stripe.customer'
+# The states in which one can choose what to pay with
+CHOOSING = ['draft', 'submitted', 'approved']
 
 
 class CustomerMixin:
-    "Use no customer that is deleted or of somebody else"
+    "Choose a customer, but none that is deleted or of somebody else"
     __slots__ = ()
 
     stripe_trouble = fields.Function(
         fields.Char("Stripe Error Message"), 'get_stripe_trouble')
+
+    @classmethod
+    def __setup__(cls):
+        super().__setup__()
+        for name in [
+                'stripe_customer', 'stripe_customer_source',
+                'stripe_customer_source_selection',
+                'stripe_customer_payment_method',
+                'stripe_customer_payment_method_selection']:
+            field = getattr(cls, name)
+            field.states['readonly'] = ~Eval('state').in_(CHOOSING)
+        # It is about what can be chosen, and must not stop what Stripe says
+        # once the journal has another account
+        cls.stripe_customer.domain = [
+            If(Eval('state').in_(CHOOSING), cls.stripe_customer.domain, []),
+            ]
+
+    @fields.depends('party')
+    def on_change_party(self):
+        super().on_change_party()
+        self.stripe_customer = None
+        self.stripe_customer_source = None
+        self.stripe_customer_source_selection = None
+        self.stripe_customer_payment_method = None
+        self.stripe_customer_payment_method_selection = None
 
     def get_stripe_trouble(self, name):
         return self.stripe_error_message or (

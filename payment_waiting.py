@@ -6,6 +6,10 @@ from sql.operators import Exists
 
 from trytond.model import fields
 from trytond.pool import Pool
+from trytond.pyson import Eval, If
+
+from .pay_with import shown
+from .shown_time import ShownTime
 
 # It can still be paid
 OPEN = ['submitted', 'approved', 'processing']
@@ -14,9 +18,26 @@ UNPAID = ['requires_payment_method', 'canceled']
 
 
 class WaitingMixin:
-    "Know which payments wait for their payers"
+    "Tell for what payments wait, and which of them for their payers"
     __slots__ = ()
 
+    stripe_waiting_for = fields.Selection([
+            (None, ""),
+            ('payer', "Payer"),
+            ('again', "Next Charge"),
+            ('transfer', "Payer's Transfer"),
+            ('stripe', "Answer from Stripe"),
+            ('account', "Valid Secret Key"),
+            ('settlement', "Settlement"),
+            ('capture', "Capture"),
+            ('check', "Review of the Error"),
+            ], "Waiting for", readonly=True, sort=False,
+        states=shown('stripe_waiting_for'))
+    stripe_waiting_since = ShownTime(
+        "Waiting since", readonly=True,
+        states={
+            'invisible': ~Eval('stripe_waiting_for'),
+            })
     stripe_awaited = fields.Function(
         fields.Boolean("Waiting for Payer"),
         'get_stripe_awaited', searcher='search_stripe_awaited')
@@ -82,3 +103,11 @@ class WaitingMixin:
                 'stripe_customer_payment_method', 'stripe_charge_id']:
             needed &= Coalesce(getattr(table, name), '') == ''
         return needed & ((table.state == 'processing') | ~Exists(has_default))
+
+    @classmethod
+    def view_attributes(cls):
+        return super().view_attributes() + [
+            ('/tree/field[@name="stripe_waiting_for"]', 'visual',
+                If(Eval('stripe_waiting_for').in_(['account', 'check']),
+                    'danger', '')),
+            ]

@@ -309,7 +309,7 @@ MUTATIONS = {
                 "            and details is not None")],
         ['AnswersTestCase.test_charge']),
     # engine
-    'choose again what was chosen': ('payment.py', [
+    'choose again what was chosen': ('payment_customer.py', [
             ("            If(Eval('state').in_(CHOOSING), "
                 "cls.stripe_customer.domain, []),",
                 "            cls.stripe_customer.domain,")],
