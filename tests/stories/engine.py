@@ -109,18 +109,20 @@ class Story(
             pool = Pool()
             Account = pool.get('account.payment.stripe.account')
             Journal = pool.get('account.payment.journal')
-            self.stage.make_party()
+            self.stage.take_party()
             account = Account(name="Stripe")
             account.secret_key = self.world.secret_key
             account.publishable_key = self.world.publishable_key
             account.save()
-            self.journals = {}
-            for code, currency in self.stage.currencies.items():
-                journal = Journal(
-                    name="Stripe", process_method='stripe', currency=currency,
-                    company=self.stage.company, stripe_account=account)
-                journal.save()
-                self.journals[code] = journal.id
+            journals = Journal.create([{
+                        'name': "Stripe",
+                        'process_method': 'stripe',
+                        'currency': currency,
+                        'company': self.stage.company,
+                        'stripe_account': account.id,
+                        } for currency in self.stage.currencies.values()])
+            self.journals = {
+                c: j.id for c, j in zip(self.stage.currencies, journals)}
             if self.hook != 'polled':
                 account.webhook_identifier = uuid.uuid4().hex
                 account.save()

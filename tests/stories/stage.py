@@ -34,6 +34,8 @@ TABLES = [
     'account_payment_stripe_customer__history', 'account_payment_journal',
     'account_payment_stripe_account', 'res_user_warning',
     ]
+# How many are made at once, which takes little more than one
+PARTIES = 10
 # Digits at Stripe
 EXPONENTS = {'eur': 2, 'usd': 2, 'jpy': 0, 'kwd': 3, 'huf': 2, 'isk': 2}
 # What is multiplied to have an amount of some value
@@ -109,6 +111,7 @@ class Stage:
             self.simulator.url, self.simulator.stripe_js, threads='3',
             timeout=TIMEOUT)
         self.base = {}
+        self._parties = []
         for section, name in [
                 ('email', 'from'), ('email', 'uri'), ('database', 'retry')]:
             self.base[section, name] = trytond_config.get(section, name)
@@ -246,18 +249,19 @@ class Stage:
                 currency.save()
             self.currencies[name] = currency.id
 
-    def make_party(self):
-        "Make the party of the next story, what was done to the last may stay"
-        Party = Pool().get('party.party')
-        party, = Party.create([{
-                    'name': "Payer",
-                    'addresses': [('create', [{}])],
-                    'contact_mechanisms': [('create', [{
-                                    'type': 'email',
-                                    'value': 'payer@example.com',
-                                    }])],
-                    }])
-        self.party = party.id
+    def take_party(self):
+        "Take the party of the next story, what was done to the last may stay"
+        if not self._parties:
+            Party = Pool().get('party.party')
+            self._parties.extend(p.id for p in Party.create([{
+                            'name': "Payer",
+                            'addresses': [('create', [{}])],
+                            'contact_mechanisms': [('create', [{
+                                            'type': 'email',
+                                            'value': 'payer@example.com',
+                                            }])],
+                            }] * PARTIES))
+        self.party = self._parties.pop()
 
     def clean(self):
         "Forget the story before"
