@@ -43,7 +43,8 @@ def attempt(func, *args, **kwargs):
 
 
 def patient(func):
-    "Call again the function, which has its own transaction, at a busy database"
+    """Let the function, which has a transaction of its own, be called again
+    when the database is busy."""
     @wraps(func)
     def wrapper(*args, **kwargs):
         retry = config.getint('database', 'retry')
