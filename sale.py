@@ -1,7 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """An authorized payment confirms the sale, and pays its invoices."""
-from trytond.pool import PoolMeta
+from trytond.pool import Pool, PoolMeta
 
 from .payment_waiting import OPEN
 
@@ -15,6 +15,14 @@ class Payment(metaclass=PoolMeta):
             self.process_method == 'stripe'
             and self.state == 'processing'
             and self.stripe_capturable)
+
+    @property
+    def stripe_is_settled(self):
+        Sale = Pool().get('sale.sale')
+        return super().stripe_is_settled or bool(
+            not self.line
+            and isinstance(self.origin, Sale)
+            and self.origin.invoice_state == 'paid')
 
     def stripe_apply(self, state, fresh=False):
         authorized = self.is_authorized
