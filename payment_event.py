@@ -132,10 +132,6 @@ class EventMixin:
     @classmethod
     def stripe_on_refund(cls, account, event):
         object_ = event['data']['object']
-        if (event['type'] == 'refund.created'
-                and object_.get('status') == 'succeeded'):
-            # charge.refunded tells it too, but not what is pending
-            return
         charge = object_.get('charge')
         if object_['object'] == 'charge':
             charge = object_['id']
