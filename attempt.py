@@ -4,14 +4,19 @@
 
 The only place that knows what Transaction keeps.
 """
+import random
 import time
 from collections import defaultdict
 from contextlib import contextmanager
+from functools import wraps
 
 from trytond import backend, config
 from trytond.transaction import Transaction, TransactionError
 
-__all__ = ['attempt', 'committed', 'start_clean']
+__all__ = ['attempt', 'committed', 'patient', 'pause', 'start_clean']
+
+# In seconds, before the first of the tries that follow
+PAUSE = 0.05
 
 
 def attempt(func, *args, **kwargs):
@@ -32,9 +37,32 @@ def attempt(func, *args, **kwargs):
         except (TransactionError, backend.DatabaseOperationalError):
             if count == retry:
                 raise
-            time.sleep(0.02 * (count + 1))
+            pause(count)
         else:
             return result
+
+
+def patient(func):
+    """Let the function, which has a transaction of its own, be called again
+    when the database is busy."""
+    @wraps(func)
+    def wrapper(*args, **kwargs):
+        retry = config.getint('database', 'retry')
+        for count in range(retry):
+            try:
+                return func(*args, **kwargs)
+            except backend.DatabaseOperationalError:
+                pause(count)
+        return func(*args, **kwargs)
+    return wrapper
+
+
+def pause(count):
+    """Wait for another transaction to end, which may book a whole batch.
+
+    count: how often it has been waited before.
+    """
+    time.sleep(random.uniform(.5, 1) * PAUSE * 2 ** count)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """What people read of what failed."""
+from trytond import backend
 from trytond.exceptions import UserError
 from trytond.i18n import gettext
 from trytond.model import fields
@@ -34,6 +35,8 @@ def error_message(error):
     "Return the text that a person can understand about the exception"
     if isinstance(error, UserError):
         return error.message
+    elif isinstance(error, backend.DatabaseOperationalError):
+        return gettext('account_payment_stripe.msg_database_busy')
     return gettext(
         'account_payment_stripe.msg_unexpected_error',
         error=error.__class__.__name__)

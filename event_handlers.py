@@ -22,6 +22,7 @@ HANDLERS = {
     'charge.pending': ('account.payment', 'stripe_on_charge'),
     'charge.refunded': ('account.payment', 'stripe_on_refund'),
     'charge.refund.updated': ('account.payment', 'stripe_on_refund'),
+    'refund.created': ('account.payment', 'stripe_on_refund'),
     'refund.updated': ('account.payment', 'stripe_on_refund'),
     'refund.failed': ('account.payment', 'stripe_on_refund'),
     'charge.dispute.created': ('account.payment', 'stripe_on_dispute'),

@@ -191,6 +191,10 @@ class ReceiveMixin:
             logger.warning("event %s failed: %s (%s)",
                 event['id'], e.code, e.request_id)
             error = e
+        except backend.DatabaseOperationalError as e:
+            logger.warning(
+                "event %s failed: %s", event['id'], e.__class__.__name__)
+            error = e
         except Exception as e:
             logger.exception("event %s failed", event['id'])
             error = e
@@ -206,7 +210,8 @@ class ReceiveMixin:
         that it could not be applied.
 
         error: a StripeFailure is about the way to Stripe and not about what
-        Stripe said, so that it is only shown on the event.
+        Stripe said, so that it is only shown on the event, as it is that the
+        database is busy.
         by_webhook: if it was posted.
         """
         records = cls.search([
@@ -226,6 +231,8 @@ class ReceiveMixin:
             record.error_message = failure_message(error)
         else:
             record.error_message = error_message(error)
+        if not isinstance(
+                error, (StripeFailure, backend.DatabaseOperationalError)):
             model, _ = cls.handlers()[event['type']]
             Model = Pool().get(model)
             about = Model.stripe_of_event(account, event)

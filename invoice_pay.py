@@ -125,7 +125,7 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
         "If something is left that no payment is for, also if it is a draft"
         if self.type != 'out' or self.state != 'posted':
             return False
-        return self.amount_to_pay + sum(
+        return self.amount_to_pay - self.stripe_paid_ahead + sum(
             p.amount_line_paid for x in self.lines_to_pay
             if not x.reconciliation
             for p in x.payments if p.state == 'draft') > 0
@@ -144,7 +144,17 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
     def stripe_left(self):
         "The Decimal of what is not paid yet, also if a payment is under way"
         with Transaction().set_context(with_payment=False):
-            return self.__class__(self.id).amount_to_pay
+            left = self.__class__(self.id).amount_to_pay
+        return left - self.stripe_paid_ahead
+
+    @property
+    def stripe_paid_ahead(self):
+        """The Decimal of what is paid of it by payments that Tryton does not
+        know to be of it, also if they are under way.
+
+        To be extended.
+        """
+        return self.total_amount * 0
 
     @property
     def stripe_lines_online(self):
@@ -183,8 +193,9 @@ class Invoice(AddressMixin, LockMixin, metaclass=PoolMeta):
             if other == payment or other.stripe_is_idle:
                 open_[other.line].append(other)
         # What is paid but not reconciled is not known of the lines
-        left = self.__class__(self.id).amount_to_pay + sum(
-            p.amount_line_paid for x in open_.values() for p in x)
+        left = (self.__class__(self.id).amount_to_pay
+            - self.stripe_paid_ahead
+            + sum(p.amount_line_paid for x in open_.values() for p in x))
         result = []
         for line in lines:
             payments = open_[line]

@@ -125,6 +125,9 @@ class ChargeMixin:
         payment = job.record
         payment.stripe_store(
             stripe_attempt=payment.stripe_next_attempt(failure),
+            # Or the cancellation would take the error for one of the
+            # connection, which is over
+            stripe_waiting_for=None,
             **payment.stripe_error_values(failure))
         if payment.stripe_payment_intent_id:
             yield from cls._stripe_cancel(job)

@@ -115,7 +115,9 @@ class IntentMixin:
             stripe_charge_id=None,
             stripe_intent_status=None,
             stripe_currency=None,
-            stripe_attempt=(self.stripe_attempt or 0) + 1)
+            stripe_attempt=(self.stripe_attempt or 0) + 1,
+            # Who pays the next one must not read why it was cancelled
+            **self.stripe_error_values(None))
 
     @property
     def stripe_is_known(self):

@@ -12,7 +12,7 @@ from trytond.routing import Route, Router, Rule
 from trytond.transaction import Transaction
 
 from .address import page_models
-from .attempt import attempt
+from .attempt import attempt, patient
 from .connect import hurried
 from .exceptions import PaymentPaidError, PaymentPartlyPaidError, StripeError
 from .gateway import StripeFailure
@@ -43,7 +43,8 @@ class Routes(Router):
         with_write = with_transaction(
             readonly=False, context={'_skip_warnings': True})
         cls._receive_webhook = staticmethod(with_write(_receive_webhook))
-        pages = [*decorators, with_write]
+        # Who has just paid must not read that the server is busy
+        pages = [*decorators, patient, with_write]
         cls.__routes__.update({
                 'checkout': Route(
                     Rule('checkout/<model>/<id>', methods={'GET'}),

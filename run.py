@@ -22,7 +22,7 @@ from trytond.pool import Pool
 from trytond.tools import grouped_slice
 from trytond.transaction import Transaction, TransactionError
 
-from .attempt import attempt, committed, start_clean
+from .attempt import attempt, committed, pause, start_clean
 from .batch import Batch
 from .call import Job
 from .gateway import StripeFailure
@@ -68,6 +68,7 @@ class Run:
         self.goes_on = goes_on or (lambda record: record.stripe_is_carried)
         self.threads = config.getint(
             'account_payment_stripe', 'threads', default=THREADS)
+        self.retry = config.getint('database', 'retry')
         # What was said of the accounts, by id, of which Stripe refuses the key
         self.denied = {}
         # of which the key lacks a permission, by id and operation
@@ -202,21 +203,28 @@ class Run:
                     job.alone = True
                 return [a for j in group for a in self._advance([j])]
             job, = group
-            if job.retry and isinstance(
-                    e, (TransactionError, backend.DatabaseOperationalError)):
-                job.retry -= 1
-                time.sleep(0.02)
+            busy = isinstance(e, backend.DatabaseOperationalError)
+            if job.retried < self.retry and (
+                    busy or isinstance(e, TransactionError)):
+                pause(job.retried)
+                job.retried += 1
                 return self._advance(group)
             # One record that fails must not stop the others
             if isinstance(e, UserError):
                 # Said to who can change it
                 logger.warning(
                     "%s,%s failed: %s", self.Model.__name__, job.id, e.message)
+            elif busy:
+                logger.warning("%s,%s failed: %s",
+                    self.Model.__name__, job.id, e.__class__.__name__)
             else:
                 logger.exception("%s,%s failed", self.Model.__name__, job.id)
             self.failed += 1
             try:
-                attempt(self._note_error, job.id, e)
+                # That the database is busy is not about the record
+                attempt(*(
+                        [self._release, [job.id]] if busy
+                        else [self._note_error, job.id, e]))
             except Exception:
                 logger.exception(
                     "the error of %s,%s cannot be shown: %s",
@@ -272,7 +280,7 @@ class _Job(Job):
         super().__init__(None, None)
         self.run = run
         self.id = id_
-        self.retry = config.getint('database', 'retry')
+        self.retried = 0
         self.alone = False
         self.locks = {}
         self.start_over()

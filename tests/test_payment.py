@@ -248,9 +248,10 @@ class PaymentTestCase(StripeTestCase):
                     'payment_intent.canceled',
                     'payment_intent.requires_action',
                     'payment_intent.partially_funded',
-                    'payment_method.detached', 'refund.updated',
-                    'refund.failed', 'setup_intent.succeeded',
-                    'setup_intent.canceled', 'customer.deleted'},
+                    'payment_method.detached', 'refund.created',
+                    'refund.updated', 'refund.failed',
+                    'setup_intent.succeeded', 'setup_intent.canceled',
+                    'customer.deleted'},
                 set(Event.handlers()))
 
     def test_caches(self):

@@ -69,6 +69,23 @@ class RefundElsewhereTestCase(StripeTestCase):
             Refund.stripe_create()
         self.assertEqual(len(self.world.objects('refund')), 1)
 
+    def test_pending_event(self):
+        "Test a refund of the dashboard is told at once, also if it is pending"
+        for token, state in [
+                ('tok_pendingRefund', 'processing'),
+                ('tok_visa', 'succeeded')]:
+            with self.subTest(token):
+                self.payment, self.charge = self.pay(token)
+                self.client.refunds.create(charge=self.charge, amount=1200)
+                event = self.payload('refund.created')
+                with self.transaction():
+                    Account = Pool().get('account.payment.stripe.account')
+                    self.assertIs(
+                        Account.webhook([Account(self.account)], event), True)
+                with self.transaction():
+                    record, = self.records()
+                    self.assertEqual(record.state, state)
+
     def test_pending(self):
         "Test a refund of the dashboard that is pending, then succeeds"
         self.payment, self.charge = self.pay('tok_pendingRefund')
