@@ -51,7 +51,8 @@ class FindMixin:
             return
         except StripeFailure as e:
             yield Finding('secret_key', 'error', 'secret_key', {
-                    'error': e.message,
+                    # Stripe does not end what it says of keys
+                    'error': e.message.rstrip('.') + '.',
                     })
             return
         yield Finding('secret_key', 'ok')

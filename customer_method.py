@@ -70,6 +70,8 @@ class MethodsMixin:
         MODEL, "Default Payment Method", ondelete='SET NULL',
         domain=[
             ('customer', '=', Eval('id', -1)),
+            # The client looks again only for another domain
+            ('id', 'in', Eval('stripe_methods', [])),
             ],
         states={
             'invisible': ~Eval('stripe_methods'),

@@ -27,6 +27,8 @@ WAITING_FOR = {
     'processing': 'settlement',
     'requires_capture': 'capture',
     }
+# The reasons of a cancellation that nobody has asked for
+TOO_LATE = {'automatic', 'expired'}
 AMOUNTS = frozenset([
         'amount', 'stripe_captured_amount', 'stripe_capturable_amount',
         'stripe_transferred_amount', 'stripe_refunded_amount',
@@ -129,7 +131,7 @@ class StateMixin:
                 # The error shown was one of the connection
                 or self.stripe_waiting_for in {'stripe', 'check'}):
             values.update({
-                    'stripe_error_message': state.error_message,
+                    'stripe_error_message': self._stripe_error_text(state),
                     'stripe_error_code': state.error_code,
                     'stripe_error_param': state.error_param,
                     })
@@ -273,6 +275,13 @@ class StateMixin:
                 payment.stripe_store(
                     **payment._stripe_state_values(payment.stripe_read()))
         super().stripe_note_unapplied(id_, error)
+
+    @staticmethod
+    def _stripe_error_text(state):
+        "Return what a person can read, for words of which Stripe has no text"
+        if state.status == 'canceled' and state.error_code in TOO_LATE:
+            return gettext('account_payment_stripe.msg_payment_too_late')
+        return state.error_message
 
     @classmethod
     @ModelView.button

@@ -21,6 +21,7 @@ from .payment_part import PaymentPartMixin
 from .record_amount import AmountMixin, stripe_amount
 from .refund_create import CreateMixin
 from .retry import RetryMixin
+from .state import UNPAID
 from .store import LeaseMixin, touch
 
 # The types of payment method without a refund of their own, so that Stripe
@@ -50,7 +51,10 @@ class Refund(
                 ('stripe_payment_intent_id', '!=', None),
                 ],
             If(Eval('state') == 'draft',
-                ('state', 'in', ['processing', 'succeeded']),
+                [
+                    ('state', 'in', ['processing', 'succeeded']),
+                    ('stripe_intent_status', 'not in', sorted(UNPAID)),
+                    ],
                 ()),
             ],
         states={

@@ -8,6 +8,7 @@ from .tools import StripeClient
 
 PAYMENT = 'account.payment'
 CUSTOMER = 'account.payment.stripe.customer'
+METHOD = 'account.payment.stripe.customer.method'
 ACCOUNT = 'account.payment.stripe.account'
 
 

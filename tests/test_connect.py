@@ -179,6 +179,7 @@ class ConnectTestCase(case.ConnectTestCase):
         with self.transaction():
             _, checks = self.read()
             self.assertIn("Invalid API Key", checks['secret_key'][1])
+            self.assertIn(". Copy it again", checks['secret_key'][1])
             self.assertNotIn(self.world.secret_key, str(checks))
 
     def test_silent(self):

@@ -5,9 +5,10 @@ import datetime as dt
 from decimal import Decimal
 
 from trytond.pool import Pool
+from trytond.pyson import PYSONDecoder
 from trytond.transaction import Transaction
 
-from .method_case import ACCOUNT, CUSTOMER, PAYMENT, MethodCase
+from .method_case import ACCOUNT, CUSTOMER, METHOD, PAYMENT, MethodCase
 from .tools import MailServer
 
 
@@ -103,6 +104,34 @@ class MethodTestCase(MethodCase):
             self.assertEqual(Pool().get(PAYMENT)(id_).stripe_waiting_for,
                 'payer')
         self.assertEqual(self.world.ledger(), [])
+
+    def test_choices_of_default(self):
+        "Test the domain changes with the rows, so that the client looks again"
+        before = self.domain_of_default()
+        method = self.client.payment_methods.attach(
+            'pm_card_mastercard', customer=self.stripe_id)
+        self.tell('payment_method.attached')
+        after = self.domain_of_default()
+        self.assertNotEqual(after, before)
+        with self.transaction():
+            rows = Pool().get(CUSTOMER)(self.customer).stripe_methods
+            self.assertEqual(
+                set(Pool().get(METHOD).search(after)), set(rows))
+        self.client.payment_methods.detach(method.id)
+        self.tell('payment_method.detached')
+        self.assertEqual(self.domain_of_default(), before)
+
+    def domain_of_default(self):
+        "Return the domain in which the client looks for the default"
+        with self.transaction():
+            Customer = Pool().get(CUSTOMER)
+            customer = Customer(self.customer)
+            domain = Customer.fields_get(
+                ['stripe_default_method'])['stripe_default_method']['domain']
+            return PYSONDecoder({
+                    'id': customer.id,
+                    'stripe_methods': [m.id for m in customer.stripe_methods],
+                    }).decode(domain)
 
     def test_default_is_refused(self):
         "Test the payer is asked if the default was removed unnoticed"

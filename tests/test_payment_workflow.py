@@ -1,6 +1,7 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 
+from trytond.i18n import gettext
 from trytond.model.exceptions import AccessError
 from trytond.model.modelview import AccessButtonError
 from trytond.modules.account_payment_stripe.exceptions import StripeError
@@ -88,6 +89,26 @@ class WorkflowTestCase(StripeTestCase):
         with self.transaction():
             self.assertEqual(self.reload(first).state, 'succeeded')
         self.assertEqual(len(self.world.ledger()), 1)
+
+    def test_authorization_expires(self):
+        "Test why it has failed is told in words, not by Stripe's identifier"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            payment = self.create_payment(
+                stripe_token='tok_visa', stripe_chargeable=True,
+                stripe_capture=False)
+            Payment.process([payment])
+        self.simulator.clock.advance(8 * 24 * 60 * 60)
+        with self.transaction():
+            Payment.stripe_do_pull([self.reload(payment)])
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(
+                (payment.state, payment.stripe_error_code),
+                ('failed', 'expired'))
+            self.assertEqual(
+                payment.stripe_error_message, gettext(
+                    'account_payment_stripe.msg_payment_too_late'))
 
     def test_draft_tries(self):
         "Test a draft does not remember how often it was tried"

@@ -4,6 +4,7 @@ import unittest
 from decimal import Decimal
 
 from trytond import backend
+from trytond.model.exceptions import DomainValidationError
 from trytond.modules.account_payment.exceptions import PaymentValidationError
 from trytond.pool import Pool
 from trytond.transaction import Transaction
@@ -49,6 +50,24 @@ class RefundLeftTestCase(StripeTestCase):
         refund = Refund(payment=Payment(self.payment), amount=None)
         refund.on_change_payment()
         return refund.amount
+
+    def test_not_paid(self):
+        "Test a payment that waits for the payer cannot be chosen"
+        with self.transaction():
+            Payment = Pool().get('account.payment')
+            customer, method = self.create_customer('tok_chargeCustomerFail')
+            payment = self.create_payment(
+                stripe_customer=customer,
+                stripe_customer_payment_method=method)
+            Payment.process([payment])
+            self.payment = payment.id
+        with self.transaction():
+            payment = self.reload(payment)
+            self.assertEqual(
+                (payment.state, payment.stripe_waiting_for),
+                ('processing', 'payer'))
+            with self.assertRaises(DomainValidationError):
+                self.refunds(42)
 
     def test_submit_twice(self):
         "Test the whole payment is not submitted twice"
