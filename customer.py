@@ -384,7 +384,7 @@ class SourceDetachAsk(ModelView):
 
     @fields.depends('customer')
     def get_sources(self):
-        sources = [('', "")]
+        sources = [(None, "")]
         if self.customer:
             sources.extend(self.customer.sources())
             sources.extend(self.customer.payment_methods())

@@ -78,14 +78,14 @@ class PayWithMixin:
 
     @fields.depends('stripe_customer', 'stripe_customer_source')
     def get_stripe_customer_sources(self):
-        sources = [('', "")]
+        sources = [(None, "")]
         if self.stripe_customer:
             sources.extend(self.stripe_customer.sources())
         return self._with_value(sources, 'stripe_customer_source')
 
     @fields.depends('stripe_customer', 'stripe_customer_payment_method')
     def get_stripe_customer_payment_methods(self):
-        methods = [('', "")]
+        methods = [(None, "")]
         if self.stripe_customer:
             methods.extend(self.stripe_customer.payment_methods())
         return self._with_value(methods, 'stripe_customer_payment_method')

@@ -126,7 +126,17 @@ class AgainMixin:
     def stripe_is_settled(self):
         "If what it is for was paid otherwise meanwhile, or is blocked"
         return bool(self.line and (
-                self.line.reconciliation or self.line.payment_blocked))
+                self.line.reconciliation
+                or self.line.payment_blocked
+                or self._stripe_is_paid_otherwise))
+
+    @property
+    def _stripe_is_paid_otherwise(self):
+        "If other payments that have succeeded are of all of the line"
+        line = self.line
+        return (line.payment_amount or 0) + sum(
+            p.amount_line_paid for p in line.payments
+            if p == self or p.state != 'succeeded') <= 0
 
     @property
     def stripe_is_covered(self):

@@ -142,14 +142,14 @@ class CustomerTestCase(StripeTestCase):
                 self.simulator.faults.add(fault)
                 payment = Payment(payment.id)
                 self.assertEqual(
-                    payment.get_stripe_customer_sources(), [('', "")])
+                    payment.get_stripe_customer_sources(), [(None, "")])
                 # What is chosen can still be shown
                 self.assertEqual(
                     payment.get_stripe_customer_payment_methods(),
-                    [('', ""), (visa, visa)])
+                    [(None, ""), (visa, visa)])
                 self.assertEqual(
                     Ask(customer=payment.stripe_customer).get_sources(),
-                    [('', "")])
+                    [(None, "")])
                 self.assertEqual(
                     payment.stripe_customer.stripe_payment_methods, '')
         self.simulator.faults.clear()
@@ -168,12 +168,12 @@ class CustomerTestCase(StripeTestCase):
                 stripe_customer_payment_method='pm_gone')
             selection = payment.get_stripe_customer_payment_methods()
             self.assertEqual(
-                [v for v, _ in selection], ['', visa, 'pm_gone'])
+                [v for v, _ in selection], [None, visa, 'pm_gone'])
             payment.stripe_customer_payment_method = None
             payment.stripe_customer_source = 'card_gone'
             self.assertEqual(
                 payment.get_stripe_customer_sources(),
-                [('', ""), ('card_gone', 'card_gone')])
+                [(None, ""), ('card_gone', 'card_gone')])
 
     def test_many_pages(self):
         "Test all payment methods are listed"
