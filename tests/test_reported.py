@@ -9,7 +9,7 @@ from .tools import browse
 PAYMENT = 'account.payment'
 
 
-class FieldTestCase(StripeTestCase):
+class ReportedTestCase(StripeTestCase):
     "Test what was reported elsewhere"
 
     def process(self, **values):
