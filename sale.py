@@ -69,6 +69,8 @@ class Invoice(metaclass=PoolMeta):
             if not self._stripe_is_booked(payment):
                 ahead[payment.origin] += payment.amount
         for invoice in earlier:
+            if not any(ahead.values()):
+                break
             room = invoice._stripe_room
             # What other sales have paid is for nothing else
             for sale in sorted(
@@ -108,4 +110,6 @@ class Invoice(metaclass=PoolMeta):
     def stripe_last_payment(self):
         return super().stripe_last_payment or next((
                 p for p in self._stripe_sale_payments
-                if p.process_method == 'stripe'), None)
+                if p.process_method == 'stripe'
+                # Nothing is asked for at the page of what is paid
+                and (self.state == 'posted' or p.state == 'succeeded')), None)
