@@ -135,8 +135,10 @@ class AgainMixin:
         "If other payments that have succeeded are of all of the line"
         line = self.line
         return (line.payment_amount or 0) + sum(
-            p.amount_line_paid for p in line.payments
-            if p == self or p.state != 'succeeded') <= 0
+            # Not only what it takes of the line, if it is of more
+            p.amount for p in line.payments
+            if p.state != 'failed'
+            and (p == self or p.state != 'succeeded')) <= 0
 
     @property
     def stripe_is_covered(self):

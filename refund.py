@@ -53,7 +53,11 @@ class Refund(
             If(Eval('state') == 'draft',
                 [
                     ('state', 'in', ['processing', 'succeeded']),
-                    ('stripe_intent_status', 'not in', sorted(UNPAID)),
+                    ['OR',
+                        # Of the earlier version
+                        ('stripe_intent_status', '=', None),
+                        ('stripe_intent_status', 'not in', sorted(UNPAID)),
+                        ],
                     ],
                 ()),
             ],

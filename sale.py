@@ -1,6 +1,9 @@
 # This file is part of Tryton.  The COPYRIGHT file at the top level of
 # this repository contains the full copyright notices and license terms.
 """An authorized payment confirms the sale, and pays its invoices."""
+from collections import defaultdict
+from decimal import Decimal
+
 from trytond.pool import Pool, PoolMeta
 
 from .payment_waiting import OPEN
@@ -19,10 +22,16 @@ class Payment(metaclass=PoolMeta):
     @property
     def stripe_is_settled(self):
         Sale = Pool().get('sale.sale')
+        sale = self.origin
         return super().stripe_is_settled or bool(
             not self.line
-            and isinstance(self.origin, Sale)
-            and self.origin.invoice_state == 'paid')
+            and isinstance(sale, Sale)
+            and sale.invoice_state == 'paid'
+            and (sale.state == 'done'
+                # Of what is not shipped yet there may be no invoice yet
+                or all(
+                    x.invoice_progress >= 1 for x in sale.line_lines
+                    if x.invoice_progress is not None)))
 
     def stripe_apply(self, state, fresh=False):
         authorized = self.is_authorized
@@ -50,11 +59,37 @@ class Invoice(metaclass=PoolMeta):
 
     @property
     def stripe_paid_ahead(self):
-        # Of a sale with several invoices each counts it: who is asked for too
-        # little can still be asked for the rest
+        # It is of the earlier invoices of a sale first
+        earlier = sorted(
+            {i for s in self.sales for i in s.invoices if i.id < self.id},
+            key=lambda i: i.id)
+        ahead = defaultdict(Decimal)
+        for payment in {
+                p for i in [*earlier, self] for p in i._stripe_sale_payments}:
+            if not self._stripe_is_booked(payment):
+                ahead[payment.origin] += payment.amount
+        for invoice in earlier:
+            if not any(ahead.values()):
+                break
+            room = invoice._stripe_room
+            # What other sales have paid is for nothing else
+            for sale in sorted(
+                    invoice.sales, key=lambda s: (s in self.sales, s.id)):
+                taken = min(ahead[sale], room)
+                ahead[sale] -= taken
+                room -= taken
         return super().stripe_paid_ahead + sum(
-            p.amount for p in self._stripe_sale_payments
-            if not self._stripe_is_booked(p))
+            ahead[sale] for sale in self.sales)
+
+    @property
+    def _stripe_room(self):
+        "The Decimal of what payments of its sales can be for"
+        if (self.type, self.state) != ('out', 'posted'):
+            return Decimal(0)
+        return max(self.amount_to_pay + sum(
+                p.amount_line_paid for x in self.lines_to_pay
+                if not x.reconciliation
+                for p in x.payments if p.stripe_is_idle), Decimal(0))
 
     def _stripe_is_booked(self, payment):
         "If it was settled in the books with what it is for"
@@ -75,4 +110,6 @@ class Invoice(metaclass=PoolMeta):
     def stripe_last_payment(self):
         return super().stripe_last_payment or next((
                 p for p in self._stripe_sale_payments
-                if p.process_method == 'stripe'), None)
+                if p.process_method == 'stripe'
+                # Nothing is asked for at the page of what is paid
+                and (self.state == 'posted' or p.state == 'succeeded')), None)

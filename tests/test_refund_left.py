@@ -69,6 +69,17 @@ class RefundLeftTestCase(StripeTestCase):
             with self.assertRaises(DomainValidationError):
                 self.refunds(42)
 
+    def test_of_earlier(self):
+        "Test a payment of the earlier version, which kept no status"
+        with self.transaction() as transaction:
+            table = Pool().get('account.payment').__table__()
+            transaction.connection.cursor().execute(*table.update(
+                    [table.stripe_intent_status], [None],
+                    where=table.id == self.payment))
+        with self.transaction():
+            Refund = Pool().get('account.payment.stripe.refund')
+            Refund.submit(self.refunds(42))
+
     def test_submit_twice(self):
         "Test the whole payment is not submitted twice"
         with self.transaction():
