@@ -9,6 +9,7 @@ from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
 from .attempt import attempt
+from .exceptions import StripeError
 from .gateway import StripeFailure
 from .invoice_payment import IDLE
 from .payment_waiting import OPEN
@@ -118,10 +119,18 @@ class Payment(metaclass=PoolMeta):
 
     def _stripe_shrink(self):
         "Let no more than what is left be paid at a page that is still open"
-        if share := self.stripe_share:
-            self.amount = share
-            self.save()
+        cls = self.__class__
+        share = self.stripe_share
+        if not share:
+            return
+        self.amount = share
+        self.save()
+        try:
             self.stripe_ensure_intent()
+        except StripeError as e:
+            if e.code != 'amount_too_small':
+                raise
+            cls.fail([self])
 
     @classmethod
     def stripe_charge(cls, payments=None):

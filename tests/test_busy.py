@@ -2,7 +2,6 @@
 # this repository contains the full copyright notices and license terms.
 """Others who book at the same time, and hold what is needed to book."""
 import threading
-import time
 import unittest
 from contextlib import contextmanager
 
@@ -15,7 +14,7 @@ from .book_case import BookTestCase
 from .tools import browse
 
 EVENT = 'account.payment.stripe.event'
-SHORT, LONG = .6, 2.5
+SHORT = .6
 
 
 @unittest.skipIf(backend.name == 'sqlite', "SQLite waits by itself")
@@ -23,16 +22,19 @@ class BusyTestCase(BookTestCase):
     "Test who books the first move of a month keeps nobody from booking"
 
     @contextmanager
-    def busy(self, seconds):
-        "Hold the table in which the first move of a month adds a row"
-        held = threading.Event()
+    def busy(self, seconds=None):
+        """Hold the table in which the first move of a month adds a row
+
+        seconds: for how long, None: as long as the with statement takes.
+        """
+        held, released = threading.Event(), threading.Event()
 
         def hold():
             with Transaction().start(DB_NAME, 0) as transaction:
                 transaction.database.lock(
                     transaction.connection, 'account_journal_period')
                 held.set()
-                time.sleep(seconds)
+                released.wait(seconds)
                 transaction.rollback()
         thread = threading.Thread(target=hold)
         thread.start()
@@ -40,6 +42,7 @@ class BusyTestCase(BookTestCase):
             held.wait()
             yield
         finally:
+            released.set()
             thread.join()
 
     def paid(self):
@@ -93,7 +96,7 @@ class BusyTestCase(BookTestCase):
     def test_event_later(self):
         "Test it is not about the payment that the database is busy"
         payment, event, _ = self.paid()
-        with self.busy(LONG):
+        with self.busy():
             self.assertIs(self.receive(event), False)
         self.assertIsNone(self.read(payment)[2])
         with self.transaction():
@@ -124,7 +127,7 @@ class BusyTestCase(BookTestCase):
     def test_charge_later(self):
         "Test the next run goes on where the database was busy"
         payment = self.process()
-        with self.busy(LONG):
+        with self.busy():
             self.charge(payment)
         state, _, error = self.read(payment)
         self.assertEqual((state, error), ('processing', None))
