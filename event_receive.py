@@ -209,9 +209,8 @@ class ReceiveMixin:
         """Keep the event to try it again later, and say on what it is about
         that it could not be applied.
 
-        error: a StripeFailure is about the way to Stripe and not about what
-        Stripe said, so that it is only shown on the event, as it is that the
-        database is busy.
+        error: a StripeFailure, or that the database is busy, is not about what
+        Stripe said, so that it is only shown on the event.
         by_webhook: if it was posted.
         """
         records = cls.search([

@@ -159,6 +159,13 @@ class Payment(metaclass=PoolMeta):
                         ],
                     ('stripe_payment_intent_id', '!=', None))
                 if p.stripe_is_idle and p.stripe_is_covered])
+        cls.stripe_follow([
+                p for p in _payments_of(
+                    ('stripe_of_invoice', '!=', True),
+                    ('line', '!=', None),
+                    ('state', '=', 'processing'),
+                    ('stripe_waiting_for', '=', 'payer'))
+                if _is_paid_in_part(p) and p.stripe_is_covered])
         for payment in _payments_of(
                 ('stripe_of_invoice', '=', True),
                 ('state', '=', 'submitted')):
@@ -188,6 +195,14 @@ def _payments_of(*clauses):
             ('journal.process_method', '=', 'stripe'),
             ('state', 'in', OPEN),
             ])
+
+
+def _is_paid_in_part(payment):
+    "Return if others have paid a part of the invoice of the payment"
+    invoice = payment.line.move.origin
+    return bool(
+        isinstance(invoice, Pool().get('account.invoice'))
+        and invoice.payment_lines)
 
 
 def _follow(clause):

@@ -212,19 +212,14 @@ class Payment(
                         'state', 'stripe_intent_status',
                         'stripe_checkout_needed'],
                     },
-                'stripe_do_capture': {
-                    'invisible': (
-                        (Eval('state') != 'processing')
-                        | ~Eval('stripe_capture_needed', False)),
-                    'icon': 'tryton-ok',
-                    'depends': ['state', 'stripe_capture_needed'],
-                    },
-                'stripe_capture_wizard': {
-                    'invisible': (
-                        (Eval('state') != 'processing')
-                        | ~Eval('stripe_capture_needed', False)),
-                    'icon': 'tryton-ok',
-                    'depends': ['state', 'stripe_capture_needed'],
+                **{name: {
+                        'invisible': (
+                            (Eval('state') != 'processing')
+                            | ~Eval('stripe_capture_needed', False)),
+                        'icon': 'tryton-ok',
+                        'depends': ['state', 'stripe_capture_needed'],
+                        }
+                    for name in ['stripe_do_capture', 'stripe_capture_wizard']
                     },
                 'stripe_do_pull': {
                     'invisible': (

@@ -221,10 +221,11 @@ class Run:
                 logger.exception("%s,%s failed", self.Model.__name__, job.id)
             self.failed += 1
             try:
-                # That the database is busy is not about the record
-                attempt(*(
-                        [self._release, [job.id]] if busy
-                        else [self._note_error, job.id, e]))
+                if busy:
+                    # It is not about the record
+                    attempt(self._release, [job.id])
+                else:
+                    attempt(self._note_error, job.id, e)
             except Exception:
                 logger.exception(
                     "the error of %s,%s cannot be shown: %s",
